@@ -5,11 +5,14 @@
 The store is the real one; time and the provider are simulated. Every slot that becomes free is
 given to the next job at once. The slots of the first case end evenly spread; those of the second
 have random renders, where the wait for the next free slot alone has a p95 of 3 times its mean.
+At last, 1,000 projects wait with 300 jobs each.
 """
 
 import argparse
+import asyncio
 import sys
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from functools import partial
 from heapq import heappop, heappush
@@ -19,8 +22,10 @@ from random import Random
 from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Finished
 from reelhook.domain.request import VideoRequest
+from reelhook.engine.submitting.submit import SUBMITS_AT_ONCE
 from reelhook.ports import Change, NewJob
 from reelhook.storage.operation import Database
+from reelhook.storage.operations.rows import STATE_COLUMNS, state_of
 from reelhook.storage.store import Store
 
 from .each_database import run_on_each
@@ -33,6 +38,9 @@ SLOTS = 10
 RENDER_SECONDS = 2.0
 QUIET_JOBS = 120
 BEGIN = 1_767_225_600_000
+PROJECTS = 1000
+ROWS_AT_ONCE = 20_000
+LOOK_MILLISECONDS = 300.0
 COST_TIMES = 2.0
 """How much longer a look may take next to 10,000 waiting jobs; it reads the same rows."""
 _REQUEST = VideoRequest(prompt="A cat in the rain", model="sora-2")
@@ -126,19 +134,70 @@ async def quiet_waits(
     return waits, max(passed)
 
 
-async def look_milliseconds(store: Store, turns: int = 100) -> float:
+async def look_milliseconds(store: Store, turns: int = 100, limit: int = SLOTS) -> float:
     """Return how long a look for the next jobs takes."""
     taken = []
     for _ in range(turns):
         begin = time.perf_counter()
-        await store.jobs_to_submit(ACCOUNT, BEGIN + 10**9, SLOTS)
+        await store.jobs_to_submit(ACCOUNT, BEGIN + 10**9, limit)
         taken.append((time.perf_counter() - begin) * 1000)
     return quantile(taken, 0.1)  # what else the machine does only adds
+
+
+async def crowd(database: Database, projects: int, jobs: int) -> None:
+    """Let so many jobs of each project wait, stored with few statements."""
+    at = f"{BEGIN} + CAST(n AS BIGINT)"
+    state = dict(zip(STATE_COLUMNS, state_of(new("", 0, 0).job), strict=True))
+    made = {"id": "'job_' || n", "project": f"'prj_' || (n % {projects})"}
+    made |= dict.fromkeys(("created_at", "updated_at", "submit_due_at"), at)
+    made |= {"script": "'A cat in the rain'", "title": "'A cat'", "render_version": "'v3'"}
+    plain = [name for name in STATE_COLUMNS if name not in made]
+    made |= {name: f"?{number}" for number, name in enumerate(plain, start=2)}
+    for done in range(0, projects * jobs, ROWS_AT_ONCE):
+        await execute(
+            database,
+            f"WITH RECURSIVE numbers(n) AS (SELECT {done + 1} UNION ALL SELECT n + 1 FROM numbers"  # noqa: S608 - constant columns
+            f" WHERE n < CAST(?1 AS INTEGER)) INSERT INTO jobs ({', '.join(made)})"
+            f" SELECT {', '.join(made.values())} FROM numbers",
+            min(done + ROWS_AT_ONCE, projects * jobs),
+            *(state[name] for name in plain),
+        )
 
 
 async def _analyze(database: Database, kind: str) -> None:
     if kind == "postgresql":  # as its autovacuum does by itself
         await execute(database, "ANALYZE")
+
+
+async def many_projects(kind: str, target: Path | str, figures: Figures, each: int) -> None:
+    """Look at the queue of an account at which very many projects wait."""
+    async with open_store(target) as database:
+        store = Store(database)
+        await execute(database, "DELETE FROM jobs")
+        await execute(database, "DELETE FROM turns")
+        await crowd(database, PROJECTS, each)
+        await _analyze(database, kind)
+        taken = await look_milliseconds(store, 10, limit=SUBMITS_AT_ONCE)
+        figures.at_most(
+            f"a look at {PROJECTS:,} projects of {each} jobs", taken, LOOK_MILLISECONDS, " ms"
+        )
+        blocked = await blocked_milliseconds(look_milliseconds(store, 10, limit=SUBMITS_AT_ONCE))
+        figures.tell("  the event loop is blocked", f"{blocked:.3g} ms")
+        middle = (await store.job(f"job_{PROJECTS * each // 2}")).job
+        began = time.perf_counter()
+        await store.jobs_ahead(middle)
+        figures.tell("  a place there", f"{(time.perf_counter() - began) * 1000:.3g} ms")
+
+
+async def blocked_milliseconds(work: Awaitable[object]) -> float:
+    """Return the longest time for which the event loop runs nothing else meanwhile."""
+    longest, running = 0.0, asyncio.ensure_future(work)
+    while not running.done():
+        began = time.perf_counter()
+        await asyncio.sleep(0.001)
+        longest = max(longest, time.perf_counter() - began)
+    await running
+    return longest * 1000
 
 
 async def measure(kind: str, target: Path | str, jobs: int) -> Figures:
@@ -173,6 +232,7 @@ async def measure(kind: str, target: Path | str, jobs: int) -> Figures:
         figures.at_most("  jobs of the loud one that began before a waiting one", passed, 1)
         figures.at_most("  a look, times one at few jobs", many / few, COST_TIMES)
         figures.tell("  a look", f"{many:.3g} ms")
+    await many_projects(kind, target, figures, each=max(1, jobs * 3 // 100))
     return figures
 
 

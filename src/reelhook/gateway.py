@@ -26,6 +26,7 @@ from reelhook.ports import (
     AuditStore,
     BudgetStore,
     CallbackStore,
+    ClientCallStore,
     Clock,
     Content,
     CostLine,
@@ -63,6 +64,7 @@ from reelhook.service.authentication import (
     RequestCredential,
 )
 from reelhook.service.budgets import Budgets, BudgetStatus
+from reelhook.service.client_calls import ClientCalls
 from reelhook.service.content import Contents
 from reelhook.service.deliveries import Deliveries
 from reelhook.service.endpoints import EndpointFields, Endpoints
@@ -125,6 +127,7 @@ class Gateway:
     """All use cases. The caller is the first argument of each."""
 
     jobs: Jobs
+    client_calls: ClientCalls
     waiting: WaitingReasons
     content: Contents
     feed: Feed
@@ -144,6 +147,7 @@ class Gateway:
 
 class GatewayStore(
     JobStore,
+    ClientCallStore,
     InDoubtStore,
     CallbackStore,
     EndpointStore,
@@ -180,14 +184,16 @@ def build_gateway(
     poll_seconds: float,
     clock: Clock,
     random: Random,
+    process: str | None = None,
 ) -> Gateway:
-    """Build the use cases.
+    """Build the use cases. `process` names this process, if others use the database too.
 
     `submit_wait_seconds` limits a cancel's wait for a create in flight. After a rotation, an
     endpoint's previous secret also signs for `overlap_hours`.
     """
     followers = Followers(store, signals, clock=clock)
     authentication = Authentication(store, clock=clock)
+    client_calls = ClientCalls(store, process, clock=clock, random=random)
     jobs = Jobs(
         store,
         providers,
@@ -195,6 +201,7 @@ def build_gateway(
         recording,
         signals,
         followers,
+        client_calls,
         has_default_endpoint=has_default_endpoint,
         submit_wait_seconds=submit_wait_seconds,
         clock=clock,
@@ -203,6 +210,7 @@ def build_gateway(
     in_doubt = InDoubtSubmissions(store, providers, signals, emit=emit, clock=clock, random=random)
     return Gateway(
         jobs=jobs,
+        client_calls=client_calls,
         waiting=WaitingReasons(store, clock),
         content=Contents(store, providers),
         feed=Feed(store, signals, followers),

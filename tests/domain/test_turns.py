@@ -1,12 +1,11 @@
 """Turns: shares by weight, priority and age among equals, and places that come true."""
 
 from collections import Counter
-from itertools import islice
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhook.domain.turns import STEP, Line, QueueKey, Turns
+from reelhook.domain.turns import STEP, Head, Line, QueueKey, Turns, merged
 
 
 def keys(project: str, count: int, *, at: int = 0, urgency: int = 0) -> list[QueueKey]:
@@ -14,7 +13,14 @@ def keys(project: str, count: int, *, at: int = 0, urgency: int = 0) -> list[Que
 
 
 def order(turns: Turns, waiting: dict[str, list[QueueKey]]) -> list[str]:
-    return [key.job_id for key in turns.in_order(waiting)]
+    return [key.job_id for key in first(turns, waiting)]
+
+
+def first(turns: Turns, waiting: dict[str, list[QueueKey]], limit: int = 999) -> list[QueueKey]:
+    """Return the first jobs, from heads that have all of them."""
+    keys, unclear = turns.first({project: Head(one) for project, one in waiting.items()}, limit)
+    assert not unclear
+    return keys
 
 
 def test_projects_take_turns_however_many_jobs_one_has() -> None:
@@ -31,8 +37,8 @@ def test_a_project_that_comes_back_is_next_and_has_saved_up_nothing() -> None:
 
 def test_a_weight_is_a_share() -> None:
     turns = Turns([Line("a"), Line("b", weight=3)], 0)
-    first = islice(turns.in_order({"a": keys("a", 100), "b": keys("b", 100)}), 80)
-    assert Counter(key.job_id[0] for key in first) == {"a": 20, "b": 60}
+    begun = first(turns, {"a": keys("a", 100), "b": keys("b", 100)}, 80)
+    assert Counter(key.job_id[0] for key in begun) == {"a": 20, "b": 60}
 
 
 def test_of_one_round_the_urgent_is_first_then_the_oldest() -> None:
@@ -72,6 +78,52 @@ def test_jobs_that_are_taken_one_by_one_come_in_the_order_that_was_foretold(
                 before += tie and count < len(theirs) and theirs[count] < waiting[name][number]
         assert number + before == place
     for job_id in foretold:
-        assert next(turns.in_order(waiting)).job_id == job_id
+        assert order(turns, waiting)[0] == job_id
         turns.take(job_id[0])
         waiting[job_id[0]].pop(0)
+
+
+KEYS = st.lists(
+    st.builds(QueueKey, st.integers(-1, 1), st.integers(0, 3), st.sampled_from("uvwxyz")),
+    max_size=9,
+    unique=True,
+).map(sorted)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("abcd"),
+        st.tuples(KEYS, KEYS, st.integers(1, 3), st.none() | st.integers(0, 3 * STEP)),
+        min_size=1,
+    ),
+    st.integers(1, 12),
+    st.data(),
+)
+def test_heads_that_leave_nothing_unclear_give_the_order_of_all_jobs(
+    projects: dict[str, tuple[list[QueueKey], list[QueueKey], int, int | None]],
+    limit: int,
+    data: st.DataObject,
+) -> None:
+    lines = [Line(name, turn, weight) for name, (_, _, weight, turn) in projects.items()]
+    turns = Turns(lines, max(line.turn or 0 for line in lines))
+    everything = {name: sorted([*here, *there]) for name, (here, there, *_) in projects.items()}
+    expected = sorted(
+        (turns.place(name, number), key)
+        for name, waiting in everything.items()
+        for number, key in enumerate(waiting)
+    )[:limit]
+    sizes = {name: data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9))) for name in projects}
+    heads = {
+        name: merged(
+            [
+                Head(waiting[:size], len(waiting) >= size)
+                for waiting, size in zip(projects[name][:2], sizes[name], strict=True)
+            ]
+        )
+        for name in projects
+    }
+    found, unclear = turns.first(heads, limit)
+    assert unclear or found == [key for _, key in expected]
+    assert set(unclear) <= {name for name, head in heads.items() if head.more}
+    for name in unclear:  # so reading more of it can't read much more than `limit` in all
+        assert set(heads[name].keys) <= set(found)

@@ -9,7 +9,10 @@ from engine_stage import stage
 from engine_upstream import answers, one_after_the_other
 
 from reelhook.core.account_health import AccountHealth
+from reelhook.domain.budget import BudgetLimits
+from reelhook.domain.endpoint import EventName
 from reelhook.domain.errors import ProviderError
+from reelhook.domain.reservation import bill_of
 from reelhook.engine.submitting.retry_after import ReadPause
 
 HOUR = 3600
@@ -55,6 +58,24 @@ async def test_probes_go_on_when_the_clock_went_back(tmp_path: Path) -> None:
         engine.signals.clock_repair.set()
         await engine.settled()
         assert len(here.receivers.webhooks) > refused
+
+
+async def test_an_event_of_a_budget_is_sent_when_the_clock_went_back_two_days(
+    tmp_path: Path,
+) -> None:
+    loops = frozenset({"notify", "clock_repair"})
+    async with stage(tmp_path, loops=loops) as here, here.engine() as engine:
+        here.receivers.manners["/hook"] = one_after_the_other(answers(500), answers(200))
+        await engine.endpoint(here.hook, events=frozenset({EventName.BUDGET_REACHED}))
+        limits = BudgetLimits(jobs_per_day=1)
+        await engine.store.set_budget("project:default", limits, here.time.now(), bill_of)
+        await engine.submit("A fox")
+        await engine.settled()
+        assert len(here.receivers.webhooks) == 1
+        here.time.advance(-48 * HOUR)
+        engine.signals.clock_repair.set()
+        await engine.settled()
+        assert len(here.receivers.webhooks) == 2
 
 
 @pytest.mark.parametrize("seconds", [0, 1.5, 4])

@@ -12,6 +12,7 @@ from engine_upstream import Respond, answers, never, one_after_the_other, reset,
 
 from reelhook.domain.errors import StoreError
 from reelhook.domain.job import Status
+from reelhook.domain.reservation import BillOutcome, bill_of
 from reelhook.engine.submitting import outcomes
 from reelhook.engine.submitting.submit import SUBMITS_AT_ONCE
 from reelhook.ports import Acceptance, Change, Lease
@@ -203,6 +204,17 @@ async def test_two_creates_that_return_the_same_id_are_not_paid_for_again(tmp_pa
         job = await engine.job(second)
         assert (job.status, job.code) == (Status.FAILED, "provider_error")
         assert here.upstream.creations == 2
+
+
+async def test_a_create_that_returns_the_id_of_a_registered_job_is_spent(tmp_path: Path) -> None:
+    async with stage(tmp_path) as here, here.engine() as engine:
+        await engine.register(["by_hand"])
+        here.upstream.on_create = answers(200, {"id": "by_hand", "status": "queued"})
+        late = await engine.submit("a fox")
+        await engine.settled()
+        job = await engine.job(late)
+        assert (job.status, job.code) == (Status.FAILED, "provider_error")
+        assert bill_of(job).ending is BillOutcome.SPENT
 
 
 # -- in doubt -------------------------------------------------------------------------------------

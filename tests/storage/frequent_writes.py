@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.budget import BudgetLimits, project_owner
 from reelhook.domain.caller import DEFAULT_PROJECT, Caller
+from reelhook.domain.client_call import ClientCall
 from reelhook.domain.delivery import Attempt, Delivery
 from reelhook.domain.endpoint import Disabled, Endpoint, url_id
 from reelhook.domain.job import SUBMISSION_UNKNOWN, Job
@@ -21,7 +22,7 @@ from reelhook.domain.price import Price
 from reelhook.domain.report import Progress, Report
 from reelhook.domain.reservation import bill_of
 from reelhook.domain.schedule import RetrySchedule
-from reelhook.ports import SOLE_HOLDER, Change, IdempotencyKey, NewJob, Settlement
+from reelhook.ports import SOLE_HOLDER, Change, ClientTry, IdempotencyKey, NewJob, Settlement
 from reelhook.storage.operation import ConflictKeys, Operation, Statement
 from reelhook.storage.operations import (
     budgets,
@@ -31,6 +32,7 @@ from reelhook.storage.operations import (
     in_doubt,
     job_writes,
 )
+from reelhook.storage.operations import client_calls as calls_of_clients
 from reelhook.storage.operations.rows import (
     DELIVERY,
     ENDPOINT,
@@ -51,6 +53,13 @@ COUNTING = BudgetLimits(money_per_day={"USD": 1_000_000_000})
 REPORTS: tuple[Report, ...] = (Progress(running=True, percent=70), FINISHED, FAILED)
 SCHEDULE = RetrySchedule((600,))
 PRICE = Price(0.5, "USD")
+ANSWERED = ClientTry("default", ClientCall("videos", "body_1", 0), "call_1", NOW)
+"""The try that got the first pending job."""
+CALL_WRITES: dict[str, tuple[Callable[..., Operation[Any]], Callable[..., ConflictKeys]]] = {
+    "use": (calls_of_clients.use, conflict_keys.of_use),
+    "lose": (calls_of_clients.lose, conflict_keys.of_lost_response),
+    "refuse": (calls_of_clients.refuse, conflict_keys.of_refused_call),
+}
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,8 @@ def prepared() -> Operation[Snapshot]:
     for job_id in UNRESOLVED:
         job = yield from _submitting(new(job_id, urls=(SHARED_URL,)))
         yield from _recorded(job.fail(SUBMISSION_UNKNOWN, "No one knows", NOW))
+    yield from calls_of_clients.keep(ANSWERED, None, PENDING[0])
+    yield from calls_of_clients.refuse(replace(ANSWERED, call_id="call_2"))
     found = yield from _snapshot()
     for delivery in found.deliveries:  # each is retried later
         if delivery.status_sequence is not None:
@@ -144,6 +155,7 @@ def writes(known: Snapshot) -> st.SearchStrategy[Write]:
         records(known),
         acceptances(known),
         settlements(known),
+        client_calls(),
         st.builds(_check, st.sampled_from((*PENDING, *SUBMITTING)), times()),
         st.builds(_closing, st.sampled_from((*UNRESOLVED, "job_a")), times()),
     )
@@ -166,12 +178,37 @@ def creates(draw: st.DrawFn) -> Write:
     made = replace(made, prices=draw(st.sampled_from([None, (PRICE,)])))
     made = replace(made, job=replace(made.job, project=caller.project), sharing=("acme_2",))
     made = replace(made, sees=draw(st.sampled_from((None, caller.sees))))
+    if key is None:
+        made = replace(made, client_try=draw(st.none() | client_tries(f"call_of_{job_id}")))
     video = draw(st.none() | st.sampled_from(VIDEOS))
     if video is not None:
         made = replace(made, job=made.job.accept(video, made.job.created_at))
         if draw(st.booleans()):
             made = replace(made, job=replace(made.job, adopted_from=UNRESOLVED[0]))
     return Write("create", (made,), job_writes.create, conflict_keys.of_new)
+
+
+def client_tries(call_id: str) -> st.SearchStrategy[ClientTry]:
+    """Tries of calls with one of two bodies, some of which were answered before."""
+    counts = st.sampled_from((0, 1, 2, None))
+    bodies = st.sampled_from(("body_1", "body_2"))
+    calls = st.builds(ClientCall, st.just("videos"), bodies, counts)
+    return st.builds(
+        ClientTry, st.just("default"), calls, st.just(call_id), times(), waits=st.booleans()
+    )
+
+
+@st.composite
+def client_calls(draw: st.DrawFn) -> Write:
+    one = draw(client_tries("call_3"))
+    arguments = {
+        "use": (one.hash, PENDING[0]),
+        "lose": (one, PENDING[0]),
+        "refuse": (replace(one, call=replace(one.call, count=one.call.count or 0)),),
+    }
+    name = draw(st.sampled_from(sorted(arguments)))
+    operation, keys = CALL_WRITES[name]
+    return Write(name, arguments[name], operation, keys)
 
 
 @st.composite

@@ -18,6 +18,7 @@ CHANGED: dict[str, set[str] | None] = {
     "attempts": None,
     "undelivered": None,
     "idempotency_keys": None,
+    "client_calls": None,
     "reservations": None,
     "endpoints": {
         "next_at",
@@ -130,6 +131,8 @@ class Recorder:
                 return {access.value("job_id")}
             case "idempotency_keys":
                 return {("idempotency", access.value("key"))}
+            case "client_calls":
+                return {("client call", access.value("hash"))}
             case "endpoints":
                 return {("endpoint", access.value("id"))}
             case _:

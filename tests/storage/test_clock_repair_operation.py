@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 
 from reelhook.domain.delivery import WebhookResponse
+from reelhook.domain.endpoint import EventName
 from reelhook.ports.clock_repair import LongestWaits
 from reelhook.storage.store import Store
 
+from .budgets import limited, limits, priced, usd
 from .conftest import Sql
-from .samples import NOW, REFUSED, due_now, new, settled, stored, telling
+from .samples import ENDPOINT, NOW, REFUSED, due_now, new, settled, stored, telling
 
 SECOND, HOUR = 1000, 3_600_000
 LONGEST = LongestWaits(
@@ -47,6 +49,20 @@ async def test_what_the_receiver_asked_for_holds_for_a_day(store: Store, sql: Sq
     assert await waits(store, sql) == before > 22 * HOUR
     await store.repair_due_times(NOW - 2 * HOUR, LONGEST)
     assert await waits(store, sql) == -2 * HOUR
+
+
+@pytest.mark.parametrize(("ahead", "repaired"), [(23 * HOUR, False), (25 * HOUR, True)])
+async def test_a_notice_is_due_that_waits_longer_than_a_receiver_may_ask(
+    store: Store, ahead: int, repaired: bool
+) -> None:
+    events = frozenset({EventName.BUDGET_WARNING})
+    await store.create_endpoint(replace(ENDPOINT, events=events))
+    await limited(store, limits(day=1))
+    await store.create(priced("job_1", usd(0.9)))
+    (notice,) = await store.due_notices(NOW, 9)
+    await store.record_notice(notice, 1, NOW + ahead, None)
+    await store.repair_due_times(NOW, LONGEST)
+    assert await store.next_notice_at() == (NOW if repaired else NOW + ahead)
 
 
 async def test_a_job_that_waits_to_be_created_is_due(store: Store, sql: Sql) -> None:

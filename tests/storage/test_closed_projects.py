@@ -4,13 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from reelhook.domain.endpoint import Disabled, url_id
+from reelhook.domain.budget import project_owner
+from reelhook.domain.endpoint import Disabled, EventName, url_id
 from reelhook.domain.event import DAY_MILLISECONDS
 from reelhook.domain.job import Job
+from reelhook.domain.over_budget import OverBudgetError
 from reelhook.ports import DataRemoval, Resend
 from reelhook.storage.operations import retention
 from reelhook.storage.store import Store
 
+from .budgets import limited, limits, priced, usd
 from .conftest import Sql
 from .samples import (
     ENDPOINT,
@@ -118,6 +121,22 @@ async def test_a_webhook_that_waits_holds_the_removal_back(store: Store) -> None
     assert await remove(store) == [IN_USE]
     (due,) = await due_now(store, NOW + 100_000)
     await exhausted(store, due, at=NOW + 100_000)
+    assert (await remove(store))[-1] is DONE
+
+
+async def test_a_notice_that_waits_holds_the_removal_back(store: Store) -> None:
+    await projects(store)
+    await store.change_endpoint(
+        "ep_shop", lambda one: replace(one, events=frozenset({EventName.BUDGET_REACHED}))
+    )
+    await limited(store, limits(day=1), project_owner("prj_shop"))
+    with pytest.raises(OverBudgetError) as caught:
+        await store.create(priced("job_1", usd(2), project="prj_shop"))
+    assert await store.report_reached(caught.value.demand, caught.value.used, NOW)
+    await close(store)
+    assert await remove(store) == [IN_USE]
+    (notice,) = await store.due_notices(NOW, 9)
+    await store.record_notice(notice, 1, None, None)
     assert (await remove(store))[-1] is DONE
 
 

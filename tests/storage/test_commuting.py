@@ -27,7 +27,7 @@ from reelhook.storage.sqlite.driver import connect
 from reelhook.storage.sqlite.group_commit import run
 
 from .frequent_writes import BROKEN_URL, BUDGET, PRICE, Snapshot, Write, prepared, writes
-from .postgres_databases import fresh_database
+from .postgres_databases import emptied_database
 from .samples import NOW, new
 
 # Ids, positions and an endpoint's `created_at` are left out: they tell the order of the commits.
@@ -45,6 +45,8 @@ DUMPS = {
     "spending": "SELECT owner, period, unit, reserved, spent FROM spending"
     " ORDER BY owner, period, unit",
     "idempotency_keys": "SELECT holder, key, job_id FROM idempotency_keys ORDER BY holder, key",
+    "client_calls": "SELECT hash, id, job_id, answered, answered_at, lost FROM client_calls"
+    " ORDER BY hash, id",
     "endpoints": "SELECT id, next_at, disabled, disabled_at, health_version, failures,"
     " failing_since, probe_due_at, probe_milliseconds, ramp FROM endpoints ORDER BY id",
 }
@@ -131,7 +133,7 @@ def on_sqlite(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="module")
 def on_postgres(postgres_url: str) -> Iterator[Runner]:
     with asyncio.Runner() as runner:
-        databases = fresh_database(postgres_url)
+        databases = emptied_database(postgres_url)
         connection = runner.run(asyncpg.connect(runner.run(databases.__aenter__())))
         yield OnPostgres(runner, connection)
         runner.run(connection.close())

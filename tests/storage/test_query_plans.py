@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -36,7 +37,7 @@ from reelhook.storage.sqlite.group_commit import run
 from .crowds import crowd
 from .samples import ACCOUNT, ENDPOINT, NOW, REFUSED, SCHEDULE, flat, new
 
-WAITING = 200_000
+WAITING = 20_000
 LOUD, BEFORE, BEHIND = "ep_loud", "ep_a03", "ep_z13"
 """Endpoints of one lane; the loud one is between the others."""
 OWNER = "default"
@@ -201,6 +202,10 @@ HOT: dict[str, Callable[[], Operation[Any]]] = {
     "events after": lambda: event_feed.events_after("evt_loud_777_1", 10),
     "events after, of a project": lambda: event_feed.events_after("evt_loud_777_1", 10, OWNER),
     "a job of a project": lambda: job_reads.job("loud_777", OWNER),
+    "oldest jobs": lambda: job_reads.page(JobFilter(oldest_first=True), 10, "loud_777"),
+    "oldest jobs of a project": lambda: job_reads.page(
+        JobFilter(project=OWNER, oldest_first=True), 10, "loud_777"
+    ),
     "jobs of a project": lambda: job_reads.page(JobFilter(project=OWNER), 10, "loud_777"),
     "events of a project's job": lambda: job_reads.events(["loud_777"], {}, OWNER),
     "sequence of a project's job": lambda: event_feed.sequences(["loud_777"], OWNER),
@@ -299,6 +304,19 @@ def test_the_queue_costs_the_same_however_many_jobs_of_one_project_wait(
     run(connection, job_crowd("more", 10_000))
     connection.execute("UPDATE jobs SET project = 'many' WHERE project = 'more'")
     assert steps(connection, QUEUE[name]()) <= few * 1.1
+
+
+def test_a_look_reads_little_of_each_of_many_projects(connection: apsw.Connection) -> None:
+    look = partial(submit_queue.due, ACCOUNT, LATE, 64)
+    for project in range(64):
+        run(connection, job_crowd(f"prj{project}_", 2))
+    few = steps(connection, look())
+    for project in range(64):
+        run(connection, job_crowd(f"more{project}_", 60))
+        connection.execute(
+            "UPDATE jobs SET project = ?1 WHERE project = ?2", (f"prj{project}_", f"more{project}_")
+        )
+    assert steps(connection, look()) <= few * 1.5
 
 
 FILTERED: dict[str, tuple[JobFilter, str]] = {

@@ -38,12 +38,15 @@ from .samples import (
 # -- pages -----------------------------------------------------------------------------------------
 
 
-async def pages(store: Store, status: Status | None, limit: int) -> list[list[str]]:
+async def pages(
+    store: Store, status: Status | None, limit: int, *, oldest_first: bool = False
+) -> list[list[str]]:
     """Follow the cursors to the end."""
+    wanted = JobFilter(status=status, oldest_first=oldest_first)
     found: list[list[str]] = []
     cursor: str | None = None
     while True:
-        page = await store.jobs(JobFilter(status=status), limit, cursor)
+        page = await store.jobs(wanted, limit, cursor)
         found.append([one.job.id for one in page.jobs])
         cursor = page.next_cursor
         if cursor is None:
@@ -60,6 +63,15 @@ async def test_pages_go_from_the_newest_to_the_oldest_without_gap_or_repeat(stor
     ]
     assert await pages(store, None, 7) == [[f"job_{number}" for number in range(6, -1, -1)]]
     assert await pages(store, None, 1) == [[f"job_{number}"] for number in range(6, -1, -1)]
+
+
+async def test_pages_can_go_from_the_oldest_to_the_newest(store: Store) -> None:
+    for number in range(7):
+        await store.create(new(f"job_{number}", at=NOW + number // 2))
+    in_order = [f"job_{number}" for number in range(7)]
+    for status in (None, Status.ACCEPTED):
+        found = await pages(store, status, 3, oldest_first=True)
+        assert found == [in_order[:3], in_order[3:6], in_order[6:]]
 
 
 async def test_a_store_without_jobs_has_one_empty_page(store: Store) -> None:

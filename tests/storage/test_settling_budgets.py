@@ -13,12 +13,23 @@ from reelhook.domain.over_budget import OverBudgetError
 from reelhook.domain.price import Price
 from reelhook.domain.report import Cost, Failed, Finished
 from reelhook.domain.reservation import Bill, BillOutcome
-from reelhook.ports import NewJob
+from reelhook.ports import Acceptance, NewJob
 from reelhook.storage.store import Store
 
 from .budgets import DAY, MONTH, Total, in_flight, limited, limits, money, priced, sums, usd
 from .conftest import Sql
-from .samples import FAILED, FINISHED, NOW, change, moved, queued, stored, submitting
+from .samples import (
+    FAILED,
+    FINISHED,
+    NOW,
+    Transition,
+    change,
+    moved,
+    queued,
+    registered,
+    stored,
+    submitting,
+)
 
 
 async def running(store: Store, made: NewJob) -> Job:
@@ -138,6 +149,23 @@ async def test_a_cancel_in_the_middle_of_a_create_counts_as_spent(store: Store) 
     job = await submitting(store, priced("job_1", usd(0.5)))
     await moved(store, job.cancel(NOW, stopped=None))
     assert (await money(store), await in_flight(store)) == ((0, 0.5), 0)
+
+
+async def test_a_create_that_returned_the_id_of_another_job_counts_as_spent(store: Store) -> None:
+    await store.create(registered("by_hand", "video_1"))
+    await moved(store, await duplicate(store, "job_1"))
+    await limited(store, limits(day=10))
+    assert await money(store) == (0, 0.5)
+    await moved(store, await duplicate(store, "job_2"))
+    assert (await money(store), await in_flight(store)) == ((0, 1), 0)
+
+
+async def duplicate(store: Store, job_id: str) -> Transition:
+    """Return the end of a job whose create returned the id of a registered one."""
+    job = await submitting(store, priced(job_id, usd(0.5)))
+    accepted = change((job.accept("video_1", NOW), ()))
+    assert await store.accept(accepted, None) is Acceptance.DUPLICATE
+    return replace(job, accepted_at=NOW).fail("provider_error", "Another job has this id", NOW)
 
 
 async def test_a_charge_above_the_estimate_uses_up_more_than_was_reserved(store: Store) -> None:

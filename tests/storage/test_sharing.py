@@ -12,7 +12,7 @@ from reelhook.storage.open import open_store
 from reelhook.storage.store import Store
 
 from .conftest import Sql
-from .postgres_databases import fresh_database
+from .postgres_databases import emptied_database
 from .samples import ACCOUNT, NOW
 
 LANES = tuple(f"lane:{number:02}" for number in range(16))
@@ -162,6 +162,16 @@ async def test_workers_that_died_are_forgotten(store: Store, sql: Sql) -> None:
     assert await sql("SELECT id FROM workers") == [("alive",)]
 
 
+async def test_a_worker_seen_before_the_clock_was_set_back_takes_no_share(
+    store: Store, sql: Sql
+) -> None:
+    await store.heartbeat("ahead", LANES, LONG)
+    await store.release("ahead", [Lease(lane, 1) for lane in LANES], leaving=False)
+    await sql("UPDATE workers SET seen_until = seen_until + ?1", LONG)
+    held, _ = await store.heartbeat("alive", LANES, LONG)
+    assert [lease.id for lease in held] == list(LANES)
+
+
 async def test_under_a_lease_that_was_lost_nothing_is_written(store: Store) -> None:
     lost = (await store.heartbeat("one", ["account:openai"], LONG))[0][0]
     await store.release("one", [lost], leaving=True)
@@ -175,7 +185,7 @@ async def test_under_a_lease_that_was_lost_nothing_is_written(store: Store) -> N
 async def test_workers_that_start_at_once_on_an_empty_database_do_not_wait_for_each_other(
     postgres_url: str,
 ) -> None:
-    async with fresh_database(postgres_url) as url, AsyncExitStack() as stack:
+    async with emptied_database(postgres_url) as url, AsyncExitStack() as stack:
         stores = [
             Store(await stack.enter_async_context(open_store(url))) for _ in range(4)
         ]  # each with connections of its own, as processes have

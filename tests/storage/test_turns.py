@@ -1,9 +1,15 @@
 """The order in which waiting jobs are created: turns of projects, then priority, then age."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from random import Random
 
+import pytest
+
+from reelhook.domain.job import Job
 from reelhook.domain.priority import Priority
+from reelhook.domain.turns import STEP, Line, QueueKey, Turns
 from reelhook.ports import NewJob
 from reelhook.storage.store import Store
 
@@ -11,6 +17,8 @@ from .conftest import Sql
 from .samples import ACCOUNT, NOW, change, moved, new, submitting
 
 LATER = NOW + 10_000
+ADD_PROJECT = "INSERT INTO projects (id, name, created_at, weight) VALUES"
+ADD_TURN = "INSERT INTO turns (account, project, turn) VALUES"
 
 
 def waiting(
@@ -88,7 +96,7 @@ async def test_jobs_begin_in_the_foretold_order_in_batches_of_any_size(store: St
 
 
 async def test_a_project_with_a_greater_weight_has_more_turns(store: Store, sql: Sql) -> None:
-    await sql("INSERT INTO projects (id, name, created_at, weight) VALUES ('b', 'b', 1, 2)")
+    await sql(f"{ADD_PROJECT} ('b', 'b', 1, 2)")
     for number in range(4):
         await store.create(waiting(f"a{number}", at=NOW + number))
         await store.create(waiting(f"b{number}", at=NOW + 100 + number))
@@ -116,6 +124,59 @@ async def test_a_sibling_takes_jobs_by_its_own_turns(store: Store) -> None:
         await store.record([change((one.job.taken_over("free").submitting(LATER), ()))], None)
     found = await store.jobs_waiting_elsewhere("free", others, idle, 99)
     assert [one.job.id for one in found] == ["b0", "a1", "b1", "a2", "b2"]
+
+
+# -- against a plain computation that reads every waiting job --------------------------------------
+
+ACCOUNTS = ("near", "far")
+PROJECTS = "abcdefghijkl"
+LIMITS = (1, 2, 3, 5, 8, 13, 40, 200)
+
+
+async def crowd(store: Store, sql: Sql, chance: Random) -> tuple[Turns, list[Job]]:
+    """Let many jobs wait. Return them, and the turns at the account `near`."""
+    lines, made = list[Line](), list[NewJob]()
+    for project in PROJECTS:
+        line = Line(project, chance.choice((None, 0, STEP, 3 * STEP)), chance.choice((1, 1, 2, 7)))
+        await sql(f"{ADD_PROJECT} (?1, ?1, 1, ?2)", project, line.weight)
+        if line.turn is not None:
+            await sql(f"{ADD_TURN} ('near', ?1, ?2)", project, line.turn)
+        lines.append(line)
+        for number in range(chance.choice((0, 1, 2, 30))):
+            account, priority = chance.choice(ACCOUNTS), chance.choice(list(Priority))
+            at = NOW + chance.randrange(4)
+            made.append(waiting(f"{project}{number}", at=at, priority=priority, account=account))
+    await asyncio.gather(*map(store.create, made))
+    latest = max(line.turn or 0 for line in lines)
+    return Turns(lines, latest), [one.job for one in made]
+
+
+def plain(turns: Turns, jobs: Sequence[Job]) -> list[str]:
+    """Return the jobs in turn, from all of them."""
+    placed = list[tuple[int, QueueKey]]()
+    for project in PROJECTS:
+        keys = sorted(
+            QueueKey(-job.priority, job.created_at, job.id)
+            for job in jobs
+            if job.project == project
+        )
+        placed += [(turns.place(project, number), key) for number, key in enumerate(keys)]
+    return [key.job_id for _, key in sorted(placed)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_look_that_reads_little_finds_the_same_as_one_that_reads_all(
+    store: Store, sql: Sql, seed: int
+) -> None:
+    turns, jobs = await crowd(store, sql, Random(seed))
+    here = plain(turns, [job for job in jobs if job.account == "near"])
+    anywhere = plain(turns, jobs)
+    for limit in LIMITS:
+        due, _ = await store.jobs_to_submit("near", LATER, limit)
+        assert [one.job.id for one in due] == here[:limit]
+        found = await store.jobs_waiting_elsewhere("near", ACCOUNTS, LATER, limit)
+        assert [one.job.id for one in found] == anywhere[:limit]
+    assert await places(store, here) == here
 
 
 async def test_a_doubt_takes_no_turn(store: Store, sql: Sql) -> None:

@@ -26,10 +26,18 @@ from reelhook.storage.schema.compatibility import EARLIER_MAY_RUN, may_use, numb
 from reelhook.storage.schema.rolling_back import rollback
 from reelhook.storage.store import Store
 
+from .postgres_databases import fresh_database
 from .samples import ACCOUNT, ENDPOINT, URL, due_now, new, queued, statement, submitting
 
 FAR = 10**15
 NEWEST = migrations.revisions()[-1]
+
+
+@pytest.fixture
+async def url(postgres_url: str) -> AsyncIterator[str]:
+    """A database of the test's own, since these tests change its schema."""
+    async with fresh_database(postgres_url) as one:
+        yield one
 
 
 @asynccontextmanager
@@ -101,7 +109,7 @@ def test_a_program_may_use_its_own_schema_and_later_ones_that_tolerate_it(
 
 async def test_no_revision_is_applied_under_a_process_that_it_would_break(url: str) -> None:
     rollback(url, destroy=False)
-    await execute(url, "INSERT INTO workers VALUES ('worker-1', now_ms() + 60000)")
+    await execute(url, "INSERT INTO workers VALUES ('worker-1', now_ms() + 5000)")
     with pytest.raises(SettingsError) as refused:
         migrations.migrate(url)
     message = command_line_message(refused.value)
@@ -110,6 +118,15 @@ async def test_no_revision_is_applied_under_a_process_that_it_would_break(url: s
     assert migrations.pending(url) == [NEWEST]
     await execute(url, "UPDATE workers SET seen_until = 1")
     assert migrations.migrate(url) == [NEWEST]
+
+
+@pytest.mark.parametrize("table", ["workers", "processes"])
+async def test_a_time_from_before_the_clock_was_set_back_prevents_no_change(
+    url: str, table: str
+) -> None:
+    await execute(url, f"INSERT INTO {table} VALUES ('ahead', now_ms() + 3600000)")  # noqa: S608 - names of ours
+    rollback(url, destroy=False)
+    assert migrations.pending(url) == [NEWEST]
 
 
 async def test_a_process_of_the_version_before_projects_counts_without_a_worker(url: str) -> None:

@@ -11,18 +11,16 @@ from collections.abc import AsyncIterator
 import structlog
 
 from reelhook.domain.errors import DATABASE_FAILURES, SettingsError
-from reelhook.ports import PresenceStore
+from reelhook.ports import SEEN_MILLISECONDS_MAX, PresenceStore
 
 log = structlog.get_logger()
 ANNOUNCE_SECONDS = 1.0
-PRESENT_MILLISECONDS = 5000
-"""The time for which a process counts as present after it was last seen."""
 LEAVE_SECONDS = 0.8
 
 
 async def announce(store: PresenceStore, process: str, schema: str) -> None:
     """Record that the process is present. Raises `SettingsError` if it can't use the schema."""
-    found = await store.announce(process, schema, PRESENT_MILLISECONDS)
+    found = await store.announce(process, schema, SEEN_MILLISECONDS_MAX)
     if found is not None:
         raise SettingsError(
             f"The database's schema was changed from {schema} to {found} while this process ran, "

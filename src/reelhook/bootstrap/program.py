@@ -116,7 +116,8 @@ async def _running(
             callbacks=await _callbacks(settings, store, accounts, reachable=reachable),
         )
         await _keep_default_endpoint(settings, store, parts.clock)
-        gateway = build_process_gateway(parts)
+        is_alone = database.identity.lease_seconds is None
+        gateway = build_process_gateway(parts, None if is_alone else database.identity.worker)
         _warn(settings)
         await _restore_pause(store, parts.pause)
         database.listen(signals.receive)
@@ -164,6 +165,7 @@ async def _http_options(
         public_keys=tuple(key.public for key in private_keys(settings)),
         limits=limits_of(settings),
         clients=lifespan.clients,
+        poll_seconds=settings.poll_seconds,
     )
 
 
@@ -205,8 +207,11 @@ async def _callbacks(
     return CallbackAddresses(settings.public_url, key, notifying)
 
 
-def build_process_gateway(parts: Components) -> Gateway:
-    """Return the gateway that doors and embedding programs call."""
+def build_process_gateway(parts: Components, process: str | None = None) -> Gateway:
+    """Return the gateway that doors and embedding programs call.
+
+    `process` names this process, if others use the database too.
+    """
     settings = parts.settings
     return build_gateway(
         store=parts.store,
@@ -226,6 +231,7 @@ def build_process_gateway(parts: Components) -> Gateway:
         poll_seconds=settings.poll_seconds,
         clock=parts.clock,
         random=parts.random,
+        process=process,
     )
 
 
@@ -261,10 +267,11 @@ def _warn(settings: Settings) -> None:
 
 
 def _url_check(policy: AddressPolicy, look_up: LookUp) -> UrlCheck:
-    async def check(url: str, *, field: str = "webhookUrl", trusted: bool = False) -> None:
-        image = field == "image"
-        refused = ImageUrlRefusedError if image else WebhookUrlRefusedError
-        longest = SIGNED_URL_CHARACTERS_MAX if image else URL_CHARACTERS_MAX
+    async def check(
+        url: str, *, field: str = "webhookUrl", trusted: bool = False, media: bool = False
+    ) -> None:
+        refused = ImageUrlRefusedError if media else WebhookUrlRefusedError
+        longest = SIGNED_URL_CHARACTERS_MAX if media else URL_CHARACTERS_MAX
         try:
             if trusted:
                 parse_target(url)

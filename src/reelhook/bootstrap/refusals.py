@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from reelhook.bootstrap.connection_limits import NEVER, ConnectionLimits
+from reelhook.doors.error_form import ErrorReply
 from reelhook.doors.errors import error_response
 from reelhook.doors.limits import LimitError
 from reelhook.guard.hosts import plain_address
@@ -252,7 +253,7 @@ def busy(code: str, message: str) -> LimitError:
 
 def _response_bytes(refusal: LimitError, default_headers: list[tuple[bytes, bytes]]) -> bytes:
     response = error_response(
-        refusal.status_code, refusal.detail, refusal.code, headers=dict(refusal.headers or {})
+        ErrorReply(refusal.status_code, refusal.detail, refusal.code, headers=refusal.headers or {})
     )
     headers = [*default_headers, *response.raw_headers, (b"connection", b"close")]
     head = b"".join(b"%b: %b\r\n" % header for header in headers)

@@ -56,6 +56,8 @@ def _outcome(job: Job, charge: Price | None, failures_are_free: bool) -> BillOut
 def _never_accepted(job: Job) -> BillOutcome:
     if job.code == SUBMISSION_UNKNOWN:
         return BillOutcome.UNRESOLVED if job.doubt_closed_at is None else BillOutcome.RELEASED
+    if job.accepted_at is not None:
+        return BillOutcome.SPENT  # under the id of another job, which may have reserved nothing
     # A forced cancel may meet a create in flight. Nobody can adopt its video later.
     in_flight = job.status is Status.CANCELED and job.stopped is not True
     return BillOutcome.SPENT if in_flight else BillOutcome.RELEASED

@@ -6,9 +6,10 @@ nothing waiting continues at the place of the job that was taken last, so it nei
 nor waits for those who have many jobs. Among equal places, priority decides, then age.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from reelhook.domain.event import Instant
@@ -23,6 +24,27 @@ class QueueKey(NamedTuple):
     urgency: int
     created_at: Instant
     job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The first waiting jobs of a project, in their order. `more`: others may follow them."""
+
+    keys: Sequence[QueueKey]
+    more: bool = False
+
+
+def merged(heads: Sequence[Head]) -> Head:
+    """Return the head of a project whose jobs wait at several accounts.
+
+    It ends with the first of these heads that others may follow.
+    """
+    keys: Iterable[QueueKey] = merge(*(head.keys for head in heads))
+    ends = [head.keys[-1] for head in heads if head.more]
+    if ends:
+        end = min(ends)
+        keys = takewhile(lambda key: key <= end, keys)
+    return Head(list(keys), bool(ends))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +94,22 @@ class Turns:
         count, rest = divmod(distance, self._lines[project].step)
         return (count + 1, False) if rest else (count, True)
 
-    def in_order(self, waiting: Mapping[str, Iterable[QueueKey]]) -> Iterator[QueueKey]:
-        """Yield the waiting jobs of these projects, each given in its own order, in turn."""
-        placed = [
-            [(self.place(project, number), key) for number, key in enumerate(keys)]
-            for project, keys in waiting.items()
+    def first(self, heads: Mapping[str, Head], limit: int) -> tuple[list[QueueKey], list[str]]:
+        """Return the first jobs of these projects in turn, as far as the heads show.
+
+        Also return the projects whose later jobs may belong among them. If there are none, the
+        order is final.
+        """
+        placed = [self._placed(project, head.keys) for project, head in heads.items()]
+        chosen = list(islice(merge(*placed), limit))
+        last = chosen[-1][0] if len(chosen) == limit else None
+        unclear = [
+            project
+            for project, head in heads.items()
+            if head.more and (last is None or self.place(project, len(head.keys)) <= last)
         ]
-        return (key for _, key in merge(*placed))
+        return [key for _, key in chosen], unclear
+
+    def _placed(self, project: str, keys: Iterable[QueueKey]) -> Iterator[tuple[int, QueueKey]]:
+        for number, key in enumerate(keys):
+            yield self.place(project, number), key

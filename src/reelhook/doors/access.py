@@ -119,7 +119,7 @@ class Access:
             return None
         if abs(now - int(made_at)) > _PROOF_MILLISECONDS:
             return None
-        path = _path(request.scope)
+        path = route_path(request.scope)
         expected = _proof(self.operator_key, int(made_at), request.method, path, digest)
         return digest if hmac.compare_digest(proof.encode(), expected.encode()) else None
 
@@ -162,7 +162,8 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _path(scope: Scope) -> str:
+def route_path(scope: Scope) -> str:
+    """Return the path of a request within this application."""
     # In an application that mounts us, the scope's path still starts with the mount point.
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", "")) or "/"

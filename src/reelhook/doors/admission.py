@@ -4,7 +4,6 @@ from dataclasses import dataclass, field, replace
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
 from reelhook.domain.api_key import PREFIX as KEY_PREFIX
 from reelhook.domain.api_key import KeyRefusedError, is_token
@@ -21,8 +20,9 @@ from reelhook.domain.caller import (
 )
 from reelhook.domain.errors import Fact, ReelhookError, StoreError
 from reelhook.doors.access import DOWNLOAD_SIGNATURE, Access, ReadBody, bearer
+from reelhook.doors.error_form import ErrorReply
 from reelhook.doors.error_messages import http_message
-from reelhook.doors.errors import RETRY_AFTER_SECONDS, STORE_MESSAGE, error_response
+from reelhook.doors.errors import RETRY_AFTER_SECONDS, STORE_MESSAGE
 from reelhook.doors.policy import Matched, Policy
 from reelhook.doors.proxies import came_through_proxy
 from reelhook.gateway import Authentication, Clock, RequestCredential
@@ -30,19 +30,6 @@ from reelhook.gateway import Authentication, Clock, RequestCredential
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 TOKEN_PARAMETER = "token"  # noqa: S105 - its name
 _READING_METHODS = frozenset({"GET", "HEAD"})
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """The caller of a request, and the credential that let it in.
-
-    `rates` limit the key's requests; `headers` are added to the response.
-    """
-
-    caller: Caller
-    credential: RequestCredential = field(default_factory=RequestCredential)
-    rates: tuple[Rate, ...] = ()
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +48,11 @@ class AccessRefusal:
         """Return the refusal that an error is."""
         return cls(status, error.code, http_message(error), error.problem, error.facts)
 
-    def response(self) -> JSONResponse:
-        """Return the response to the client."""
+    def reply(self) -> ErrorReply:
+        """Return the reply to the client."""
         # RFC 9110, section 11.6.1: a 401 names the scheme that it asks for.
         scheme = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
-        return error_response(
+        return ErrorReply(
             self.status,
             self.message,
             self.code,
@@ -73,6 +60,21 @@ class AccessRefusal:
             facts=self.facts,
             headers={**scheme, **self.headers},
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The caller of a request, and the credential that let it in.
+
+    `rates` limit the key's requests; `headers` are added to the response. `rate_refusal` is left to
+    the route, which may serve the request anyway.
+    """
+
+    caller: Caller
+    credential: RequestCredential = field(default_factory=RequestCredential)
+    rates: tuple[Rate, ...] = ()
+    headers: dict[str, str] = field(default_factory=dict)
+    rate_refusal: AccessRefusal | None = None
 
 
 NO_KEY = AccessRefusal(

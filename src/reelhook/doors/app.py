@@ -1,8 +1,9 @@
 """The HTTP application: one FastAPI app, mounted by a team's own or served by ours."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
@@ -15,7 +16,8 @@ from reelhook.doors.budget_errors import install_budget_errors
 from reelhook.doors.compat import downloads
 from reelhook.doors.compat import routes as compat
 from reelhook.doors.context import HttpOptions
-from reelhook.doors.errors import install_errors
+from reelhook.doors.error_form import ErrorForm, ErrorForms
+from reelhook.doors.errors import OWN_FORM, install_errors
 from reelhook.doors.guard import Guard
 from reelhook.doors.limits import REFUSALS, Refusals
 from reelhook.doors.live import sse
@@ -33,6 +35,12 @@ from reelhook.doors.native import (
     projects,
 )
 from reelhook.doors.native.schemas import ErrorResponse
+from reelhook.doors.openai import content as openai_content
+from reelhook.doors.openai import create as openai_create
+from reelhook.doors.openai import models as openai_models
+from reelhook.doors.openai import refused as openai_refused
+from reelhook.doors.openai import videos as openai_videos
+from reelhook.doors.openai.errors import FORM as OPENAI_FORM
 from reelhook.doors.policy import DeclaredRoutes, Policy
 from reelhook.gateway import Gateway
 
@@ -64,7 +72,14 @@ ROUTERS = (
     jwks.router,
     models.router,
     callbacks.router,
+    openai_refused.router,  # before the videos: edits is no video
+    openai_create.router,
+    openai_videos.router,
+    openai_content.router,
+    openai_models.router,
 )
+ERROR_FORMS: Mapping[str, ErrorForm] = {"/v1": OPENAI_FORM}
+"""The forms of errors of the doors that have their own, by the beginning of their paths."""
 CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 CORS_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Range")
 CORS_EXPOSED = (
@@ -97,6 +112,12 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+_API = APIRouter(responses=RESPONSES)
+"""Its routes are shared by all applications: FastAPI prepares them once, at the first request."""
+for _router in ROUTERS:
+    _API.include_router(_router)
+
+
 def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
     """Build the application."""
     app = FastAPIOffline(
@@ -104,19 +125,18 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
         title="reelhook",
         version=reelhook.__version__,
         description=DESCRIPTION,
-        responses=RESPONSES,
     )
     routes = declared_routes(app)
     app.state.gateway = gateway
     app.state.options = options
     app.state.stream_slots = sse.StreamSlots(options.limits.streams_max)
-    for router in ROUTERS:
-        app.include_router(router)
+    app.router.routes.extend(_API.routes)
     if options.access.api_key is not None or options.access.key_made.known:
         _describe_key(app, routes)
     refusals = Refusals()
-    install_errors(app, refusals, options.clients)
-    install_budget_errors(app)
+    forms = ErrorForms(OWN_FORM, ERROR_FORMS)
+    install_errors(app, refusals, options.clients, forms)
+    install_budget_errors(app, forms)
     app.add_middleware(
         Guard,
         admissions=Admissions(options.access, gateway.authentication, options.clock),
@@ -124,6 +144,7 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
         bodies=Bodies(options.limits),
         refusals=refusals,
         clients=options.clients,
+        forms=forms,
     )
     if options.cors_origins:
         # The outermost one: a browser's preflight carries no key.

@@ -18,14 +18,15 @@ from reelhook.gateway import Clock, Gateway, Lifetime, RequestCredential
 
 
 class UrlCheck(Protocol):
-    """Checks a URL from a request: that of a webhook, or of a first image."""
+    """Checks a URL from a request: that of a webhook, or of an image, a video or a sound."""
 
-    async def __call__(self, url: str, *, field: str = "webhookUrl", trusted: bool = False) -> None:
+    async def __call__(
+        self, url: str, *, field: str = "webhookUrl", trusted: bool = False, media: bool = False
+    ) -> None:
         """Raise `WebhookUrlRefusedError`, naming the field, if no request may go there.
 
-        For the field `image` it is `ImageUrlRefusedError`: the provider fetches the image, and may
-        be in the operator's network. `trusted`: the operator chose the URL, so only its syntax is
-        checked.
+        With `media` it is `ImageUrlRefusedError`: the provider fetches the file, and may be in the
+        operator's network. `trusted`: the operator chose the URL, so only its syntax is checked.
         """
         ...
 
@@ -43,6 +44,7 @@ class HttpOptions:
     cors_origins: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     clients: RefusedClients = field(default_factory=RefusedClients)
+    poll_seconds: float = 5.0
 
     def video_url(self, job_id: str, *, signed: bool = True) -> str:
         """Return the stable address of a job's video."""

@@ -1,6 +1,7 @@
-"""Errors as JSON `{error, code}`, each with its HTTP status."""
+"""Errors as JSON, each with its HTTP status: `{error, code}`, unless a door has another form."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -9,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from reelhook.domain.api_key import GrantTooWideError, KeyEndedError, KeyRefusedError
 from reelhook.domain.caller import ModelNotAllowedError, ScopeMissingError
@@ -19,7 +21,6 @@ from reelhook.domain.errors import (
     ContentMissingError,
     ContentNotReadyError,
     EndpointConflictError,
-    Fact,
     IdempotencyKeyReusedError,
     InvalidRequestError,
     JobConflictError,
@@ -32,6 +33,7 @@ from reelhook.domain.errors import (
     WebhookVerificationError,
 )
 from reelhook.doors.clients import RefusedClients, client_address
+from reelhook.doors.error_form import ErrorForm, ErrorForms, ErrorReply
 from reelhook.doors.error_messages import http_message
 from reelhook.doors.limits import LimitError, Refusals
 from reelhook.doors.request_messages import request_message, wire_name
@@ -99,6 +101,7 @@ _REMEDIES = {
     "string_pattern_mismatch": "has a form that is not allowed: it must match {pattern}",
     "string_too_long": "must have at most {max_length} characters",
     "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
     "int_parsing": "must be a whole number",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
@@ -110,85 +113,104 @@ _REMEDIES = {
 }
 
 
-def error_response(
-    status: int,
-    message: str,
-    code: str | None = None,
-    *,
-    field: str | None = None,
-    problem: str | None = None,
-    facts: Mapping[str, Fact] | None = None,
-    headers: dict[str, str] | None = None,
-) -> JSONResponse:
-    """Return an error in the form of all errors.
-
-    The message may quote text from outside, with lone surrogates, which JSON can't carry.
-    """
-    sendable = message.encode(errors="replace").decode()
-    content: dict[str, Any] = {"error": sendable, "code": code or _HTTP_CODES.get(status, "error")}
-    content |= {to_camel(name): fact for name, fact in (facts or {}).items()}
-    if problem is not None:
-        content["problem"] = problem
-    if field is not None:
-        content["field"] = field
-    return JSONResponse(content, status, headers)
+def error_response(error: ErrorReply) -> JSONResponse:
+    """Return an error in the form of reelhook's own API."""
+    content: dict[str, Any] = {"error": error.message, "code": error.code}
+    content |= {to_camel(name): fact for name, fact in error.facts.items()}
+    if error.problem is not None:
+        content["problem"] = error.problem
+    if error.field is not None:
+        content["field"] = error.field
+    return JSONResponse(content, error.status, error.headers)
 
 
-def install_errors(app: FastAPI, refusals: Refusals, clients: RefusedClients) -> None:
-    """Turn every error of the routes into a response of that form."""
+OWN_FORM = ErrorForm(error_response)
+"""The form of errors in reelhook's own API, and of those outside of every door."""
+
+
+def install_errors(
+    app: FastAPI, refusals: Refusals, clients: RefusedClients, forms: ErrorForms
+) -> None:
+    """Turn every error of the routes into a response of the form that belongs to its path."""
+    _install_http_errors(app, refusals, clients, forms)
 
     @app.exception_handler(ReelhookError)
-    async def _ours(request: Request, error: ReelhookError) -> JSONResponse:
+    async def _ours(request: Request, error: ReelhookError) -> Response:
         status = next((s for kind, s in _STATUS if isinstance(error, kind)), 500)
         if status == 401:
             clients.report(client_address(request.scope), status, error.code, request.method)
-        field = wire_name(error.field) if isinstance(error, InvalidRequestError) else None
-        if isinstance(error, InvalidRequestError) and (message := request_message(error)):
-            return error_response(status, message, error.code, field=field)
-        return error_response(
-            status,
-            http_message(error),
-            error.code,
-            field=field,
-            problem=error.problem,
-            facts=error.facts,
-        )
+        form = forms.of(request.scope)
+        if isinstance(error, InvalidRequestError):
+            return form.respond(_wrong_field(form, status, error))
+        return form.respond(error_reply(error, status))
 
     @app.exception_handler(StoreError)
-    async def _store(request: Request, error: StoreError) -> JSONResponse:
+    async def _store(request: Request, error: StoreError) -> Response:
         # The database's own message may contain other clients' data, so it is only logged.
         route = getattr(request.scope.get("route"), "path", None)  # a whole path may be a secret
         log.warning("http.store_failed", route=route, error=error.message)
         headers = {"Retry-After": RETRY_AFTER_SECONDS}
-        return error_response(503, STORE_MESSAGE, error.code, headers=headers)
+        return forms.of(request.scope).respond(
+            ErrorReply(503, STORE_MESSAGE, error.code, headers=headers)
+        )
 
     @app.exception_handler(CommitUnknownError)
-    async def _unknown(_: Request, error: CommitUnknownError) -> JSONResponse:
-        message = http_message(error)
-        return error_response(500, message, error.code, facts=error.facts, headers=NO_RETRY)
+    async def _unknown(request: Request, error: CommitUnknownError) -> Response:
+        return forms.of(request.scope).respond(error_reply(error, 500, NO_RETRY))
+
+
+def _install_http_errors(
+    app: FastAPI, refusals: Refusals, clients: RefusedClients, forms: ErrorForms
+) -> None:
+    def respond(request: Request, reply: ErrorReply) -> Response:
+        return forms.of(request.scope).respond(reply)
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
         message, field = _sentence(error.errors()[0])
-        return error_response(400, message, field=field)
+        return respond(request, ErrorReply(400, message, _HTTP_CODES[400], field))
 
     @app.exception_handler(LimitError)
-    async def _limit(request: Request, error: LimitError) -> JSONResponse:
+    async def _limit(request: Request, error: LimitError) -> Response:
         refusals.count(error.code, error.detail)
         client = client_address(request.scope)
         clients.report(client, error.status_code, error.code, request.method)
         headers = dict(error.headers or {})
-        return error_response(error.status_code, error.detail, error.code, headers=headers)
+        reply = ErrorReply(error.status_code, error.detail, error.code, headers=headers)
+        return respond(request, reply)
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> JSONResponse:
-        message = _MESSAGES.get(error.status_code, error.detail)
-        return error_response(error.status_code, message, headers=dict(error.headers or {}))
+    async def _http(request: Request, error: HTTPException) -> Response:
+        status, headers = error.status_code, dict(error.headers or {})
+        message, code = _MESSAGES.get(status, error.detail), _HTTP_CODES.get(status, "error")
+        return respond(request, ErrorReply(status, message, code, headers=headers))
 
     @app.exception_handler(Exception)
-    async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    async def _unexpected(request: Request, error: Exception) -> Response:
         log.error("http.failed", path=_shown_path(request.url.path), exc_info=error)
-        return error_response(500, "reelhook failed; its log says why", "internal_error")
+        message = "reelhook failed; its log says why"
+        return respond(request, ErrorReply(500, message, "internal_error"))
+
+
+def error_reply(
+    error: ReelhookError, status: int, headers: Mapping[str, str] | None = None
+) -> ErrorReply:
+    """Return the reply to an error that names no field."""
+    return ErrorReply(
+        status,
+        http_message(error),
+        error.code,
+        problem=error.problem,
+        facts=error.facts,
+        headers=headers or {},
+    )
+
+
+def _wrong_field(form: ErrorForm, status: int, error: InvalidRequestError) -> ErrorReply:
+    field = wire_name(error.field, form.names)
+    if message := request_message(error, form.names, form.sentences):
+        return ErrorReply(status, message, error.code, field)
+    return replace(error_reply(error, status), field=field)
 
 
 def _shown_path(path: str) -> str:

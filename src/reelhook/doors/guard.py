@@ -19,6 +19,7 @@ from reelhook.doors.admission import (
 )
 from reelhook.doors.bodies import Bodies, Body
 from reelhook.doors.clients import RefusedClients, client_address
+from reelhook.doors.error_form import ErrorForms
 from reelhook.doors.limits import LimitError, Refusals
 from reelhook.doors.multipart import FORM, media_type
 from reelhook.doors.policy import DeclaredRoutes, Files, Matched, Policy
@@ -28,6 +29,11 @@ CALLER = "reelhook.caller"
 """The key under which the guard stores the caller in a scope."""
 CREDENTIAL = "reelhook.credential"
 """The key under which the guard stores the caller's credential in a scope."""
+RATE_REFUSAL = "reelhook.rate_refusal"
+"""The key under which the guard stores the refusal of a request that exceeds its key's rate.
+
+Only for routes that refuse it themselves; None: the rate is not exceeded.
+"""
 _DIGITS_MAX = 18
 _TAKES_ANY_BODY = frozenset({Policy.OPEN, Policy.CALLBACK})
 
@@ -52,6 +58,7 @@ class Guard:
         bodies: Bodies,
         refusals: Refusals,
         clients: RefusedClients,
+        forms: ErrorForms,
     ) -> None:
         self._app = app
         self._admissions = admissions
@@ -59,6 +66,7 @@ class Guard:
         self._bodies = bodies
         self._refusals = refusals
         self._clients = clients
+        self._forms = forms
         self._rates = RateLimits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,12 +104,16 @@ class Guard:
                 error.status_code, error.code, error.detail, headers=dict(error.headers or {})
             )
         if isinstance(decision, Admission):
-            named = {CALLER: decision.caller, CREDENTIAL: decision.credential}
+            named = {
+                CALLER: decision.caller,
+                CREDENTIAL: decision.credential,
+                RATE_REFUSAL: decision.rate_refusal,
+            }
             app = with_headers(self._app, decision.headers) if decision.headers else self._app
             return app, {**request.scope, **named}
         client = client_address(request.scope)
         self._clients.report(client, decision.status, decision.code, request.method)
-        return decision.response(), request.scope
+        return self._forms.of(request.scope).respond(decision.reply()), request.scope
 
     async def _decide(
         self, request: Request, matched: Matched, body: Body | None
@@ -111,7 +123,7 @@ class Guard:
         read_body = _no_body if body is None else body.peek
         decision = await self._admissions.decide(request, matched, read_body)
         if isinstance(decision, Admission) and decision.rates:
-            decision = self._counted(decision)
+            decision = self._counted(decision, leaves_refusal=matched.counts_rate)
         if isinstance(decision, Admission):
             decision = within_scope(decision, matched)
         if isinstance(decision, AccessRefusal) or matched.policy in _TAKES_ANY_BODY:
@@ -120,11 +132,12 @@ class Guard:
         refusal = _wrong_type(request.headers, matched) if sends else None
         return refusal or decision
 
-    def _counted(self, admission: Admission) -> Admission | AccessRefusal:
+    def _counted(self, admission: Admission, *, leaves_refusal: bool) -> Admission | AccessRefusal:
         state = self._rates.count(admission.caller.key_id or "", admission.rates)
         if state.exceeded is None:
             return replace(admission, headers=state.headers)
-        return AccessRefusal(429, "rate_limited", state.message, headers=state.headers)
+        refusal = AccessRefusal(429, "rate_limited", state.message, headers=state.headers)
+        return replace(admission, rate_refusal=refusal) if leaves_refusal else refusal
 
 
 async def _no_body() -> bytes:

@@ -41,9 +41,10 @@ class Policy(Enum):
 
 
 class PolicyRoute(APIRoute):
-    """A route with a policy."""
+    """A route with a policy. `counts_rate`: see `Matched`."""
 
     policy: ClassVar[Policy]
+    counts_rate: ClassVar[bool] = False
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of the route's requests. Large bodies of JSON are parsed in a thread.
@@ -141,12 +142,16 @@ def files_of(route: BaseRoute) -> Files | None:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """The declaration of the route that serves a request, and the job that its path names."""
+    """The declaration of the route that serves a request, and the job that its path names.
+
+    `counts_rate`: the route itself refuses a request that exceeds its key's rate.
+    """
 
     policy: Policy
     need: Need | None = None
     job_id: str | None = None
     files: Files | None = None
+    counts_rate: bool = False
 
     def only_job(self, query: QueryParams) -> str | None:
         """Return the only job that the request reads, by path or query; None if that is unclear."""
@@ -191,7 +196,8 @@ class DeclaredRoutes:
             # Only its own parameter: an application that mounts us may have one of this name.
             named = "job_id" in getattr(route, "param_convertors", ())
             job_id = matched["path_params"]["job_id"] if named else None
-            found = Matched(policy, need_of(route), job_id, files_of(route))
+            counts_rate = isinstance(route, PolicyRoute) and route.counts_rate
+            found = Matched(policy, need_of(route), job_id, files_of(route), counts_rate)
             if match is Match.FULL:
                 return found
             other_method = other_method or found

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.problem import Problem, sentence
 
-_WIRE_NAMES: Mapping[str, str] = {
+WIRE_NAMES: Mapping[str, str] = {
     "prompt": "script",
     "direction": "prompt",
     "aspect_ratio": "aspectRatio",
@@ -23,7 +23,8 @@ _WIRE_NAMES: Mapping[str, str] = {
     "external_id": "externalId",
 }
 _MODELS = "see GET /api/models or `reelhook models`"
-_SENTENCES: Mapping[Problem, str] = {
+SENTENCES: Mapping[Problem, str] = {
+    # Of reelhook's own API; a problem without one has the domain's sentence.
     Problem.RESERVED: "{field} must not be {value}: /api/jobs/{value} is another route's address",
     Problem.MODEL_UNNAMED: (
         f"name a model as provider/model, or set REELHOOK_DEFAULT_MODEL; {_MODELS}"
@@ -37,15 +38,25 @@ _SENTENCES: Mapping[Problem, str] = {
 }
 
 
-def wire_name(field: str) -> str:
-    """Return a domain field's name in bodies; a part of it follows a dot, as in `fallbacks.0`."""
+def wire_name(field: str, names: Mapping[str, str] = WIRE_NAMES) -> str:
+    """Return a domain field's name in bodies; a part of it follows a dot, as in `fallbacks.0`.
+
+    `names` are those of another door.
+    """
     name, dot, part = field.partition(".")
-    return f"{_WIRE_NAMES.get(name, name)}{dot}{part}"
+    return f"{names.get(name, name)}{dot}{part}"
 
 
-def request_message(error: InvalidRequestError) -> str | None:
-    """Return the message about a wrong field; None if the error's own message is used."""
+def request_message(
+    error: InvalidRequestError,
+    names: Mapping[str, str] = WIRE_NAMES,
+    sentences: Mapping[Problem, str] = SENTENCES,
+) -> str | None:
+    """Return the message about a wrong field; None if the error's own message is used.
+
+    `names` and `sentences` are those of another door; a problem without one has the domain's.
+    """
     if not isinstance(error.problem, Problem):
         return None
-    field, template = wire_name(error.field), _SENTENCES.get(error.problem)
+    field, template = wire_name(error.field, names), sentences.get(error.problem)
     return sentence(error.problem, field, error.facts, template)

@@ -3,9 +3,11 @@
 from reelhook.ports.api_keys import ApiKeyStore, GrantReads
 from reelhook.ports.audit import AuditFilter, AuditPage, AuditStore
 from reelhook.ports.budgets import BudgetState, BudgetStore, Sum
+from reelhook.ports.client_calls import ClientCallStore, ClientTry
 from reelhook.ports.clock import Clock
 from reelhook.ports.clock_repair import ClockRepairStore, LongestWaits
 from reelhook.ports.coordination import (
+    SEEN_MILLISECONDS_MAX,
     AccountRecord,
     AccountStatusReads,
     AccountStatusStore,
@@ -103,6 +105,7 @@ __all__ = [
     "ANY_BYTES",
     "DELIVERY_STATES",
     "PROBES_READ",
+    "SEEN_MILLISECONDS_MAX",
     "SOLE_HOLDER",
     "Acceptance",
     "AcceptanceStore",
@@ -121,6 +124,8 @@ __all__ = [
     "Capabilities",
     "Change",
     "Checks",
+    "ClientCallStore",
+    "ClientTry",
     "Clock",
     "ClockRepairStore",
     "ClosedProjectStore",

@@ -10,8 +10,8 @@ from reelhook.domain.event import Instant
 class LongestWaits:
     """The longest time ahead of now at which something may be due, in milliseconds.
 
-    `retries`: for a delivery with no, one, two attempts, and so on. `retry_after`: for a delivery
-    whose receiver asked for it. `probe`: for a probe. `submit`: for a job that waits to be created.
+    `retries`: for a delivery with no, one, two attempts, and so on. `retry_after`: for one whose
+    receiver asked for it. `probe`: for a probe. `submit`: for a job that waits to be created.
     """
 
     retries: tuple[int, ...]

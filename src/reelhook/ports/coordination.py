@@ -58,6 +58,13 @@ class AccountStatusStore(AccountStatusReads, Protocol):
         ...
 
 
+SEEN_MILLISECONDS_MAX = 5000
+"""The longest time for which a process or a worker counts as alive after it was last seen.
+
+A later time was stored before the database's clock was set back, so it counts for nothing.
+"""
+
+
 class PresenceStore(Protocol):
     """Keeps the processes that have a shared database open."""
 

@@ -12,6 +12,7 @@ from reelhook.domain.media import File
 from reelhook.domain.price import Price
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.reservation import Bill
+from reelhook.ports.client_calls import ClientTry
 
 ANY_BYTES = 2**62
 
@@ -88,6 +89,8 @@ class NewJob:
     reserve the highest. A price that is None is not known. None: the job reserves nothing.
 
     `files` are those to which the request refers. Stored ones need not be given again.
+
+    `client_try` is the client's try that asks for it; an idempotency key decides without it.
     """
 
     job: Job
@@ -100,6 +103,7 @@ class NewJob:
     sharing: tuple[str, ...] = ()
     prices: tuple[Price | None, ...] | None = None
     files: tuple[File, ...] = ()
+    client_try: ClientTry | None = None
 
     def shows(self, project: str) -> bool:
         """Return True if its creator sees the jobs of this project."""
@@ -108,7 +112,7 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The stored job. `replayed`: the key, or the provider's id, was already known.
+    """The stored job. `replayed`: the key, the client's call or the provider's id was known.
 
     `announced`: notices of a budget were stored with it.
     """
@@ -183,7 +187,7 @@ class JobFilter:
     """A filter for jobs; a field that is None lets all pass.
 
     `created_after` and `created_before` exclude the time itself. `metadata` has the pairs that a
-    job must have.
+    job must have. `oldest_first` is the order of the list.
     """
 
     project: str | None = None
@@ -194,6 +198,7 @@ class JobFilter:
     metadata: tuple[tuple[str, str], ...] = ()
     created_after: Instant | None = None
     created_before: Instant | None = None
+    oldest_first: bool = False
 
 
 ALL_JOBS = JobFilter()
@@ -201,7 +206,7 @@ ALL_JOBS = JobFilter()
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """A page of jobs, newest first, and the cursor of the next one."""
+    """A page of jobs in the order of its filter, and the cursor of the next one."""
 
     jobs: tuple[ListedJob, ...]
     next_cursor: str | None

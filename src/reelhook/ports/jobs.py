@@ -58,7 +58,7 @@ class JobStore(JobReads, JobWrites, FollowStore, RefusalReports, Protocol):
     """Stores and reads jobs and their events."""
 
     async def jobs(self, wanted: JobFilter, limit: int, cursor: str | None) -> JobPage:
-        """Return a page of jobs, newest first. Raises `InvalidRequestError` for a bad cursor."""
+        """Return a page of jobs. Raises `InvalidRequestError` for a bad cursor."""
         ...
 
     async def events(

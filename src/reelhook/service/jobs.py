@@ -10,6 +10,7 @@ from reelhook.core.wakeups import Signals
 from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import DEFAULT_PROJECT, Actor, Caller, Scope
 from reelhook.domain.catalog import Catalog
+from reelhook.domain.client_call import ClientCall
 from reelhook.domain.conflicts import AlreadyWatchedError
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT
 from reelhook.domain.errors import (
@@ -29,6 +30,7 @@ from reelhook.domain.report import vouched_report
 from reelhook.domain.request import VideoRequest, check_ids, check_request
 from reelhook.ports import (
     ALL_JOBS,
+    ClientTry,
     Clock,
     Created,
     Destination,
@@ -43,6 +45,7 @@ from reelhook.ports import (
 from reelhook.service.budget_refusals import BudgetRefusals
 from reelhook.service.canceling import Canceling
 from reelhook.service.claims import check_claim, sharing
+from reelhook.service.client_calls import ClientCalls, create_once_settled
 from reelhook.service.followers import Followers
 from reelhook.service.job_filters import check_filter
 from reelhook.service.providers import account_errors_hidden, provider_of
@@ -67,6 +70,7 @@ class Jobs:
         recording: Recording,
         signals: Signals,
         followers: Followers,
+        client_calls: ClientCalls,
         *,
         has_default_endpoint: bool,
         submit_wait_seconds: float,
@@ -78,6 +82,7 @@ class Jobs:
         self._recording = recording
         self._signals = signals
         self._has_default_endpoint = has_default_endpoint
+        self._client_calls = client_calls
         self._clock = clock
         self._random = random
         self._catalog = catalog
@@ -103,8 +108,11 @@ class Jobs:
         *,
         labels: Labels = NO_LABELS,
         priority: Priority = Priority.NORMAL,
+        call: ClientCall | None = None,
     ) -> Created:
         """Store a new job and have it created at the provider. Returns before that happens.
+
+        The same `idempotency` key gets the same job; without a key, so do the tries of one `call`.
 
         Its events go to `webhook_url` and to the registered `endpoints`; if neither is given, to
         the default endpoint. Raises `InvalidRequestError` if an endpoint does not exist, if the
@@ -141,8 +149,17 @@ class Jobs:
         )
         try:
             key = idempotency and idempotency.of(caller)
+            client_try = None if call is None else self._client_calls.tried(caller, call)
             return await self._create(
-                caller, job, request, webhook_url, endpoints, key, prices=prices, files=files
+                caller,
+                job,
+                request,
+                webhook_url,
+                endpoints,
+                key,
+                prices=prices,
+                client_try=client_try,
+                files=files,
             )
         finally:
             self._signals.submit.publish()  # it may be stored even after an error
@@ -212,10 +229,11 @@ class Jobs:
         webhook_url: str | None,
         endpoints: Sequence[str],
         idempotency: IdempotencyKey | None = None,
+        *,
         audit: AuditEntry | None = None,
         prices: tuple[Price | None, ...] | None = None,
-        *,
         files: tuple[File, ...] = (),
+        client_try: ClientTry | None = None,
     ) -> Created:
         destinations = [Destination(endpoint) for endpoint in dict.fromkeys(endpoints)]
         if webhook_url is not None:
@@ -234,9 +252,10 @@ class Jobs:
             sharing=sharing(self._providers, job.account),
             prices=prices,
             files=files,
+            client_try=client_try,
         )
         try:
-            created = await self._store.create(new)
+            created = await create_once_settled(self._store, new, self._clock)
         except CommitUnknownError as error:
             raise error.naming(job_id=job.id) from error
         except OverBudgetError as error:
@@ -260,7 +279,7 @@ class Jobs:
         limit: int = 50,
         cursor: str | None = None,
     ) -> JobPage:
-        """Return a page of the jobs that the caller may see, newest first.
+        """Return a page of the jobs that the caller may see, newest first by default.
 
         Raises `InvalidRequestError` for a filter that no job can match, or a bad cursor.
         """

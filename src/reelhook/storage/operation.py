@@ -107,6 +107,12 @@ def query(sql: str, parameters: Sequence[Any] = ()) -> Operation[list[Row]]:
     return (yield Statement(sql, parameters))
 
 
+def padded(values: Sequence[T]) -> Sequence[T]:
+    """Repeat the last value until their number is a power of two: few statements to prepare."""
+    count = 1 << (len(values) - 1).bit_length()
+    return [*values, *[values[-1]] * (count - len(values))]
+
+
 def statements_of(yielded: Statement | StatementBatch) -> tuple[Statement, ...]:
     """Return the statements that an operation yielded at once."""
     return yielded.statements if isinstance(yielded, StatementBatch) else (yielded,)

@@ -27,6 +27,7 @@ from reelhook.storage.operations import (
     api_keys,
     audit,
     budgets,
+    client_calls,
     clock_repair,
     closed_projects,
     conflict_keys,
@@ -85,6 +86,12 @@ class Store(Forwarding):
     close_doubt = writing(in_doubt.abandon, conflict_keys.of_doubt)
     forget_idempotency_keys = writing(idempotency.forget)
 
+    is_repeated = reading(client_calls.is_repeated)
+    unused_call = reading(client_calls.unused)
+    use_job = writing(client_calls.use, conflict_keys.of_use)
+    lose_response = writing(client_calls.lose, conflict_keys.of_lost_response)
+    refuse_call = writing(client_calls.refuse, conflict_keys.of_refused_call)
+
     job = reading(job_reads.job)
     jobs_now = reading(job_reads.current)
     job_of_provider = reading(in_doubt.of_provider)
@@ -103,7 +110,7 @@ class Store(Forwarding):
         )
 
     async def jobs(self, wanted: JobFilter, limit: int, cursor: str | None) -> JobPage:
-        """Return a page of jobs, newest first."""
+        """Return a page of jobs."""
         return await self._page(partial(job_reads.page, wanted, limit, cursor), limit)
 
     async def jobs_in_doubt(

@@ -1,24 +1,16 @@
 """The finished file, streamed from the provider."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Annotated
-from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from reelhook.domain.caller import Scope
-from reelhook.doors.context import Context, ContextOf
-from reelhook.doors.file_response import FileDownload, Range, file_download, is_version
+from reelhook.doors.context import ContextOf
+from reelhook.doors.file_stream import ByteRange, IfRange, stream_video
 from reelhook.doors.policy import SignedDownloadRoute, needs
 
 router = APIRouter(tags=["videos"], route_class=SignedDownloadRoute)
-ByteRange = Annotated[str | None, Header(alias="Range")]
-IfRange = Annotated[
-    str | None,
-    Header(alias="If-Range", description="The range applies only if the file still has this tag"),
-]
 
 
 @router.head("/api/sora/videos/{job_id}/download", include_in_schema=False)
@@ -35,7 +27,7 @@ async def download(
     if_range: IfRange = None,
 ) -> StreamingResponse:
     """Return the finished video; 404 before it is finished."""
-    return await _stream(context, job_id, byte_range, if_range)
+    return await stream_video(context, job_id, byte_range, if_range)
 
 
 @router.head("/api/download", include_in_schema=False)
@@ -52,60 +44,4 @@ async def download_by_query(
     if_range: IfRange = None,
 ) -> StreamingResponse:
     """Return the finished video, like the route with the id in its path."""
-    return await _stream(context, job_id, byte_range, if_range)
-
-
-async def _stream(
-    context: Context,
-    job_id: str,
-    byte_range: str | None,
-    if_range: str | None,
-) -> StreamingResponse:
-    stack = AsyncExitStack()
-    try:
-        file = await _file(stack, context, job_id, Range.read(byte_range), if_range)
-    except BaseException:
-        await stack.aclose()
-        raise
-    is_head = context.request.method == "HEAD"
-    if is_head:
-        await stack.aclose()
-    return StreamingResponse(
-        # For HEAD the file is closed, but its headers, such as Content-Length, are sent.
-        () if is_head else _chunks(file, stack),
-        file.status,
-        {
-            "Content-Disposition": f'inline; filename="{quote(job_id, safe="")}.mp4"',
-            **file.headers,
-        },
-    )
-
-
-async def _file(
-    stack: AsyncExitStack,
-    context: Context,
-    job_id: str,
-    wanted: Range | None,
-    if_range: str | None,
-) -> FileDownload:
-    """Open the file until the stack is closed.
-
-    Not every file server supports `If-Range`, so it is evaluated here. If the file has changed, it
-    is requested again as a whole.
-    """
-    contents, caller = context.gateway.content, context.caller
-    content = await stack.enter_async_context(
-        await contents.open(caller, job_id, None if wanted is None else str(wanted))
-    )
-    if wanted is None or if_range is None or is_version(if_range, content.headers):
-        return file_download(content, wanted)
-    if content.status != 200:
-        await stack.aclose()
-        content = await stack.enter_async_context(await contents.open(caller, job_id))
-    return file_download(content, wanted if is_version(if_range, content.headers) else None)
-
-
-async def _chunks(file: FileDownload, stack: AsyncExitStack) -> AsyncIterator[bytes]:
-    async with stack:
-        async for chunk in file.chunks:
-            yield chunk
+    return await stream_video(context, job_id, byte_range, if_range)

@@ -48,7 +48,7 @@ async def generate(
         await options.check_url(body.webhook_url)
     if body.image is not None and not body.image.startswith("data:"):
         check_image(body.image)
-        await options.check_url(body.image, field="image")
+        await options.check_url(body.image, field="image", media=True)
     video = _video(body, version, options.default_model)
     key = None
     if idempotency_key is not None:

@@ -4,6 +4,7 @@ A create is sent again only if the provider definitely did not accept it.
 """
 
 import asyncio
+from dataclasses import replace
 from random import Random
 from typing import assert_never
 
@@ -137,8 +138,10 @@ class PaidOutcomes:
             # An identical request adopted this entry and has ended. Its own entry still exists.
             await self._in_doubt(stored.job)
         elif acceptance is Acceptance.DUPLICATE:
-            # Sending it again would pay again, and return the same id again.
-            failed = stored.job.fail("provider_error", DUPLICATE_MESSAGE, now)
+            # Sending it again would pay again, and return the same id again. It was accepted, so
+            # its price is spent: a job that was registered by hand has reserved none.
+            paid = replace(stored.job, accepted_at=now)
+            failed = paid.fail("provider_error", DUPLICATE_MESSAGE, now)
             await self._recording.record([failed], self._leased.lease)
         elif acceptance is Acceptance.RECORDED:
             self._listing.created(outcome.provider_job_id, accepted.model)

@@ -43,6 +43,7 @@ class ClockRepair:
             await self._store.repair_due_times(now, longest_waits(self._schedule, certain=set_back))
             # Loops that read the store before may wait for times that have changed.
             self._signals.deliver.set()
+            self._signals.notify.set()
             self._signals.submit.set()
         if set_back:
             log.warning("clock.set_back", seconds=round(((before or now) - now) / 1000))

@@ -43,14 +43,10 @@ _SUMS = (
     "SELECT period, unit, reserved, spent FROM spending WHERE owner = ?1 AND period IN (?2, ?3, ?4)"
 )
 _SET = (
-    "INSERT INTO budgets (owner, limits, updated_at) VALUES (?1, ?2, ?3)"
-    " ON CONFLICT (owner) DO UPDATE SET limits = excluded.limits, raised = NULL,"
-    " raised_until = NULL, updated_at = excluded.updated_at"
+    "INSERT INTO budgets (owner, limits) VALUES (?1, ?2) ON CONFLICT (owner) DO UPDATE SET"
+    " limits = excluded.limits, raised = NULL, raised_until = NULL"
 )
-_RAISE = (
-    "UPDATE budgets SET raised = ?2, raised_until = ?3, updated_at = ?4 WHERE owner = ?1"
-    " RETURNING 1"
-)
+_RAISE = "UPDATE budgets SET raised = ?2, raised_until = ?3 WHERE owner = ?1 RETURNING 1"
 # A job that was registered has reserved nothing, and an adopted one was accepted as another.
 _REGISTERED = "(adopted_from IS NULL AND provider_job_id IS NOT NULL AND submit_attempts = 0)"
 _UNRESOLVED = "(coalesce(code, '') = 'submission_unknown' AND doubt_closed_at IS NULL)"
@@ -62,11 +58,11 @@ WHERE {{owned}} AND ({_UNFINISHED} OR {_UNRESOLVED}) AND NOT {_REGISTERED} /*pg 
 """
 _ENDED = f"""
 SELECT created_at / {DAY_MILLISECONDS}, account, provider, model, status, code, stopped,
-  provider_job_id IS NOT NULL, missing_since IS NOT NULL, charged_unit, estimated_unit, count(*),
-  sum(charged_amount), sum(estimated_amount)
+  provider_job_id IS NOT NULL, missing_since IS NOT NULL, accepted_at IS NOT NULL, charged_unit,
+  estimated_unit, count(*), sum(charged_amount), sum(estimated_amount)
 FROM jobs WHERE {{owned}} AND created_at >= ?2 AND NOT {_UNFINISHED} AND NOT {_UNRESOLVED}
   AND NOT {_REGISTERED}
-GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 """
 _TODAY = f"""
 SELECT count(*) FROM jobs
@@ -93,7 +89,7 @@ def set_limits(
     """Replace the limits of an owner; see `BudgetStore.set_budget`."""
     yield EXCLUDE_NEW_JOBS
     known = yield Statement(_ONE, (owner,))
-    yield Statement(_SET, (owner, limits_text(limits), now))
+    yield Statement(_SET, (owner, limits_text(limits)))
     if not known:
         yield from _count(owner, limits, now, bill)
     return (yield from _recorded(audit, budget_of(known[0]) if known else None, owner, now))
@@ -121,7 +117,7 @@ def raise_limits(
 ) -> Operation[BudgetState]:
     """Let higher limits hold for a while; see `BudgetStore.raise_budget`."""
     known = yield Statement(_ONE, (owner,))
-    if not (yield Statement(_RAISE, (owner, limits_text(raised), until, now))):
+    if not (yield Statement(_RAISE, (owner, limits_text(raised), until))):
         raise BudgetNotSetError
     return (yield from _recorded(audit, budget_of(known[0]), owner, now))
 
@@ -171,7 +167,7 @@ def _spent(
 ) -> Iterator[SumChange]:
     """Yield what jobs that ended alike have spent: their amounts are summed up."""
     day = day_of(row[0] * DAY_MILLISECONDS)
-    job, count = _sum_of(row), row[11]
+    job, count = _sum_of(row), row[12]
     charged = bill(job)
     if charged.ending is not BillOutcome.SPENT:
         return
@@ -185,23 +181,24 @@ def _spent(
 
 def _sum_of(row: Row) -> Job:
     """Return a job that stands for all of one group."""
-    day, account, provider, model, status, code, stopped, accepted, missing, *units = row[:11]
-    charged, estimated = units
+    day, account, provider, model, status, code, stopped, *rest = row[:12]
+    known, missing, accepted, charged, estimated = rest
     return Job(
         id="",
         account=account,
         status=Status(status),
         created_at=day * DAY_MILLISECONDS,
         updated_at=day * DAY_MILLISECONDS,
-        provider_job_id="known" if accepted else None,
+        provider_job_id="known" if known else None,
+        accepted_at=day if accepted else None,
         code=code,
         provider=provider,
         model=model,
         missing_since=day if missing else None,
-        charged_amount=row[12] if charged is not None else None,
+        charged_amount=row[13] if charged is not None else None,
         charged_unit=charged,
         doubt_closed_at=day if code == SUBMISSION_UNKNOWN else None,
         stopped=None if stopped is None else bool(stopped),
-        estimated_amount=row[13] if estimated is not None else None,
+        estimated_amount=row[14] if estimated is not None else None,
         estimated_unit=estimated,
     )

@@ -12,6 +12,10 @@ UPDATE deliveries SET due_at = ?1,
 WHERE due_at IS NOT NULL AND due_at - CAST({longest} AS BIGINT) > ?1
   AND (not_before IS NULL OR not_before < due_at OR not_before > ?2)
 """
+# It is not stored if a receiver asked for the wait, so each may be as long as that.
+_NOTICES = """
+UPDATE notices SET due_at = ?1 WHERE due_at > ?2 AND due_at - CAST({longest} AS BIGINT) > ?1
+"""
 _PROBES = "UPDATE endpoints SET probe_due_at = ?1, next_at = 0 WHERE probe_due_at > ?2"
 # A check that comes too early costs one query, so an overdue endpoint is simply checked now.
 _ENDPOINTS = """
@@ -28,7 +32,8 @@ _SUBMITS = (
 def repair(now: Instant, longest: LongestWaits) -> Operation[None]:
     """Make everything due now that is due later than the longest possible wait."""
     retries = _by_attempts(longest.retries)
-    yield Statement(_DELIVERIES.format(longest=retries), (now, now + longest.retry_after))
+    for waiting in (_DELIVERIES, _NOTICES):
+        yield Statement(waiting.format(longest=retries), (now, now + longest.retry_after))
     yield Statement(_PROBES, (now, now + longest.probe))
     yield Statement(_ENDPOINTS, (now,))
     yield Statement(_FAILING, (now,))

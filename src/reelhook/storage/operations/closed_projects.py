@@ -12,14 +12,17 @@ _TO_EMPTY = (
     "SELECT id FROM projects WHERE delete_data AND closed_at IS NOT NULL"
     " AND data_deleted_at IS NULL ORDER BY closed_at, id"
 )
+# All unfinished jobs are fewer than those of a project, so its index is not used for them.
 # A disabled endpoint is given up: its events would wait until somebody enables it.
 _IN_USE = """
-SELECT EXISTS (SELECT 1 FROM jobs WHERE project = ?1
+SELECT EXISTS (SELECT 1 FROM jobs WHERE project || '' = ?1
     AND status IN ('accepted', 'submitting', 'queued', 'processing'))
   OR EXISTS (SELECT 1 FROM jobs WHERE project = ?1
     AND code = 'submission_unknown' AND doubt_closed_at IS NULL)
   OR EXISTS (SELECT 1 FROM endpoints e JOIN deliveries d ON d.lane = e.lane AND d.endpoint_id = e.id
     WHERE e.project = ?1 AND e.disabled IS NULL AND e.deleted_at IS NULL AND d.due_at IS NOT NULL)
+  OR EXISTS (SELECT 1 FROM notices n JOIN endpoints e ON e.id = n.endpoint_id
+    WHERE e.project = ?1 AND e.disabled IS NULL AND e.deleted_at IS NULL AND n.due_at IS NOT NULL)
 """
 _ENDPOINTS = """
 DELETE FROM endpoints WHERE id IN (SELECT id FROM endpoints WHERE project = ?1 LIMIT ?2) RETURNING 1

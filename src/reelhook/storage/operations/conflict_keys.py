@@ -10,18 +10,20 @@ from collections.abc import Hashable, Sequence
 from reelhook.domain.audit import AuditEntry
 from reelhook.domain.event import Instant, job_id_of
 from reelhook.domain.job import Job
-from reelhook.ports import Change, Lease, NewJob, Settlement
+from reelhook.ports import Change, ClientTry, Lease, NewJob, Settlement
 from reelhook.storage.operation import ConflictKeys
 
 
 def of_new(new: NewJob) -> ConflictKeys:
-    """Return the keys of a new job: the job, its idempotency key, its provider job, its origin."""
+    """Return the keys of a new job: the job, its key or call, its provider job, its origin."""
     keys = _of_job(new.job)
     if new.job.adopted_from is not None:
         keys.append(new.job.adopted_from)
     if new.idempotency:
         # Without the holder: the keys of `SOLE_HOLDER` match those of every other one.
         keys.append(("idempotency", new.idempotency.key))
+    elif new.client_try:
+        keys.append(("client call", new.client_try.hash))
     return keys
 
 
@@ -65,6 +67,21 @@ def of_doubt(
 ) -> ConflictKeys:
     """Return the key of settling one job's doubt."""
     return (job_id,)
+
+
+def of_use(call_hash: str, job_id: str) -> ConflictKeys:
+    """Return the key of the use of a job: all calls with this hash."""
+    return (("client call", call_hash),)
+
+
+def of_lost_response(one: ClientTry, job_id: str) -> ConflictKeys:
+    """Return the key of a lost response: all calls that equal this one."""
+    return (("client call", one.hash),)
+
+
+def of_refused_call(one: ClientTry) -> ConflictKeys:
+    """Return the key of a refusal: all calls that equal this one."""
+    return (("client call", one.hash),)
 
 
 def _of_job(job: Job) -> list[Hashable]:

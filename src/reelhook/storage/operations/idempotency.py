@@ -4,7 +4,7 @@ from reelhook.domain.errors import IdempotencyKeyReusedError
 from reelhook.domain.event import Instant
 from reelhook.ports import Created, IdempotencyKey
 from reelhook.storage.operation import Operation, Statement
-from reelhook.storage.operations import receipts
+from reelhook.storage.operations import client_calls, receipts
 
 
 def find(key: IdempotencyKey) -> Operation[Created | None]:
@@ -34,8 +34,9 @@ def keep(key: IdempotencyKey, job_id: str, now: Instant) -> Operation[None]:
 
 
 def forget(created_before: Instant) -> Operation[int]:
-    """Delete keys older than that and return their number. Also delete old receipts."""
+    """Delete keys older than that; return their number. Also delete old calls and receipts."""
     yield from receipts.forget(created_before)
+    yield from client_calls.forget(created_before)
     rows = yield Statement(
         "DELETE FROM idempotency_keys WHERE created_at < ?1 RETURNING 1", (created_before,)
     )

@@ -49,7 +49,7 @@ class _Where:
 
 
 def page(wanted: JobFilter, limit: int, cursor: str | None) -> Operation[JobPage]:
-    """Return a page of jobs, newest first; the cursor is the last job's id."""
+    """Return a page of jobs, newest first by default; the cursor is the last job's id."""
     where = _Where(limit + 1)
     if len(wanted.metadata) > 1:
         wanted = replace(wanted, metadata=(yield from _rarest_first(wanted.metadata)))
@@ -62,10 +62,12 @@ def page(wanted: JobFilter, limit: int, cursor: str | None) -> Operation[JobPage
         where.add(condition, *values)
     if cursor is not None:
         position = yield from _position_of(cursor, wanted.project)
-        where.add(f"({created_at}, {job_id}) < ({{}}, {{}})", *position)
+        beyond = ">" if wanted.oldest_first else "<"
+        where.add(f"({created_at}, {job_id}) {beyond} ({{}}, {{}})", *position)
+    order = "ASC" if wanted.oldest_first else "DESC"
     rows = yield Statement(
         f"SELECT {LISTED_JOB} FROM {_LABELLED if labelled else 'jobs'}{where}"
-        f" ORDER BY {created_at} DESC, {job_id} DESC LIMIT ?1",
+        f" ORDER BY {created_at} {order}, {job_id} {order} LIMIT ?1",
         where.parameters,
     )
     return page_of(rows, limit)
@@ -113,7 +115,9 @@ def _driver(wanted: JobFilter) -> str:
         return "metadata"
     if wanted.code is not None:
         return "code"
-    return "status" if wanted.model is None else "model"
+    if wanted.model is not None:
+        return "model"
+    return "status" if wanted.project is None else "project"
 
 
 def _conditions(
@@ -131,7 +135,7 @@ def _conditions(
     ):
         if value is None:
             continue
-        if column == driver or (column == "project" and driver == "status"):
+        if column == driver:
             yield f"{column} = {{}}", (value,)
         else:  # an index that begins with this column would not give the order
             yield f"{column} IN ({{}}, {{}})", (value, value)

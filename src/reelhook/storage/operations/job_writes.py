@@ -19,7 +19,15 @@ from reelhook.storage.operation import (
     conflict_free_batches,
     query,
 )
-from reelhook.storage.operations import audit, files, idempotency, projects, reservations, turns
+from reelhook.storage.operations import (
+    audit,
+    client_calls,
+    files,
+    idempotency,
+    projects,
+    reservations,
+    turns,
+)
 from reelhook.storage.operations.delivery_writes import offer
 from reelhook.storage.operations.in_doubt import close_doubt
 from reelhook.storage.operations.leases import holds
@@ -73,6 +81,7 @@ _TAKEN = (
     "SELECT (SELECT project FROM jobs WHERE id = ?1)"
     f" /*pg , CAST(pg_advisory_xact_lock_shared({NEW_JOBS_LOCK}) AS TEXT) */"
 )
+_TAKEN_BY_CALL = f"{_TAKEN.replace('?1', '?2')}, {client_calls.LOCK}"
 _INSERT_EVENT = (
     "INSERT INTO events (id, job_id, sequence, kind, status, progress, occurred_at, body, project,"
     " position) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
@@ -81,7 +90,7 @@ _INSERT_EVENT = (
 
 
 def create(new: NewJob) -> Operation[Created]:
-    """Store a job with its deliveries and key, unless the key or the provider's id is known.
+    """Store a job with its deliveries and key, unless key, call or the provider's id is known.
 
     A job that adopts a video settles the unresolved submission it comes from; only one job can. It
     takes over the reservations in budgets. Raises `BudgetError`.
@@ -89,9 +98,17 @@ def create(new: NewJob) -> Operation[Created]:
     known = yield from _known(new)
     if known:
         return known
-    taken = yield Statement(_TAKEN, (new.job.id,))
+    one = new.client_try if new.idempotency is None else None
+    if one is None:
+        taken = yield Statement(_TAKEN, (new.job.id,))
+    else:
+        taken = yield Statement(_TAKEN_BY_CALL, (client_calls.lock_of(one), new.job.id))
     if (owner := taken[0][0]) is not None:
         raise JobIdTakenError(new.job.id) if new.shows(owner) else JobIdUnavailableError
+    call = None if one is None else (yield from client_calls.find(one))
+    if one is not None and call is not None and call.job_id is not None:
+        yield from client_calls.keep(one, call, call.job_id)
+        return Created(call.job_id, replayed=True)
     # Checked before the first write, so that a refusal undoes no transaction that others share.
     request = request_of(new.request)
     destinations = yield from projects.destinations(new)
@@ -112,6 +129,8 @@ def create(new: NewJob) -> Operation[Created]:
     yield from add_deliveries(new.job, destinations)
     if new.idempotency:
         yield from idempotency.keep(new.idempotency, new.job.id, new.job.created_at)
+    if one is not None:
+        yield from client_calls.keep(one, call, new.job.id)
     announced = yield from reservations.announce(reserved, new.job.created_at)
     if new.audit is not None:
         yield from audit.add(new.audit)

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from reelhook.ports import Lease
+from reelhook.ports import SEEN_MILLISECONDS_MAX, Lease
 from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.operations import client_calls
 
 _FORGET_MILLISECONDS = 60 * 60 * 1000
 """The time for which a dead worker stays in the table."""
@@ -21,6 +22,7 @@ def free_leases() -> Operation[None]:
     yield Statement("UPDATE leases SET lease_until = 0")
     yield Statement("DELETE FROM workers")
     yield Statement("DELETE FROM processes")
+    yield from client_calls.break_off()
 
 
 def heartbeat(
@@ -38,7 +40,10 @@ def heartbeat(
         " ON CONFLICT (id) DO UPDATE SET seen_until = excluded.seen_until",
         (worker, lease_milliseconds),
     )
-    yield Statement("DELETE FROM workers WHERE seen_until < now_ms() - ?1", (_FORGET_MILLISECONDS,))
+    yield Statement(
+        "DELETE FROM workers WHERE seen_until < now_ms() - ?1 OR seen_until > now_ms() + ?2",
+        (_FORGET_MILLISECONDS, max(lease_milliseconds, SEEN_MILLISECONDS_MAX)),
+    )
     yield Statement(_RENEW, (worker, lease_milliseconds, kind))
     rows = yield Statement("SELECT count(*) FROM workers WHERE seen_until > now_ms()")
     share = -(-len(ids) // max(1, rows[0][0]))

@@ -1,5 +1,6 @@
 """Operations on the processes that have a shared database open."""
 
+from reelhook.ports import SEEN_MILLISECONDS_MAX
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.schema.compatibility import may_use
 
@@ -24,7 +25,8 @@ def announce(process: str, own: str, milliseconds: int) -> Operation[str | None]
         (process, milliseconds),
     )
     yield Statement(
-        "DELETE FROM processes WHERE seen_until < now_ms() - ?1", (_FORGET_MILLISECONDS,)
+        "DELETE FROM processes WHERE seen_until < now_ms() - ?1 OR seen_until > now_ms() + ?2",
+        (_FORGET_MILLISECONDS, SEEN_MILLISECONDS_MAX),
     )
     return None
 

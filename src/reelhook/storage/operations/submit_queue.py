@@ -4,19 +4,16 @@ Each project's jobs are read from an index that has them in order, so the cost d
 of projects that have waiting jobs, and not on the number of jobs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from heapq import merge
-from itertools import islice
-from typing import Any
 
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
-from reelhook.domain.turns import QueueKey
+from reelhook.domain.turns import Head, QueueKey, Turns, merged
 from reelhook.ports import ANY_BYTES, ListedJob, StoredJob
-from reelhook.storage.operation import Operation, Statement, concurrently
+from reelhook.storage.operation import Operation, Statement, concurrently, padded, query
 from reelhook.storage.operations.rows import LISTED_JOB, STORED_JOB, listed_job_of, stored_job_of
-from reelhook.storage.operations.turns import turns, waiting_projects
+from reelhook.storage.operations.turns import LINES, waiting
 
 _WAITING = "account = ?1 AND project = ?2 AND status = 'accepted'"
 _SIZE = """
@@ -27,6 +24,27 @@ coalesce(octet_length(image), 0) + coalesce(octet_length(provider_options), 0)
 """
 """The bytes of a job's media and options as texts; base64 makes files longer by a third."""
 _IN_ORDER = "ORDER BY priority DESC, created_at, id"
+_KEYS = (
+    f"SELECT -priority, created_at, id FROM jobs WHERE {_WAITING} AND {{condition}}"
+    f" {_IN_ORDER} LIMIT ?3"
+)
+_FIRST_KEYS = f"""
+SELECT firsts.project, -priority, created_at, id FROM (SELECT project,
+  (SELECT id FROM jobs WHERE account = ?1 AND jobs.project = lines.project AND status = 'accepted'
+    AND {{condition}} {_IN_ORDER} LIMIT 1) AS job_id
+  FROM {LINES}) AS firsts JOIN jobs ON id = job_id
+"""
+_Line = tuple[str, str]
+"""An account and a project that has jobs waiting there."""
+_Condition = tuple[str, Instant]
+"""A condition of the jobs to read, with `{at}` in the place of its time, and this time."""
+_WITHIN = f"""
+SELECT {STORED_JOB}, media_bytes FROM (SELECT id AS chosen, media_bytes FROM (
+  SELECT id, media_bytes, sum(media_bytes) OVER (ORDER BY place) AS total FROM (
+    SELECT id, column2 AS place, {_SIZE} AS media_bytes
+    FROM (VALUES {{wanted}}) AS wanted JOIN jobs ON id = column1) AS sized) AS summed
+  WHERE total - media_bytes < ?1) AS fitting JOIN jobs ON jobs.id = chosen
+"""
 
 
 def due(
@@ -36,17 +54,10 @@ def due(
 
     There is no such time if as many are due as may be returned.
     """
-    projects = yield from waiting_projects(account)
-    order = yield from turns(account, projects)
-    found = yield from concurrently(
-        [
-            _keys("coalesce(submit_due_at, 0) <= ?4", account, project, limit, now)
-            for project in projects
-        ]
-    )
-    keys = list(islice(order.in_order(dict(zip(projects, found, strict=True))), limit))
+    order, lines = yield from waiting([account], account)
+    keys = yield from _first(order, lines, limit, ("coalesce(submit_due_at, 0) <= {at}", now))
     jobs = yield from _within(keys, bytes_max)
-    if len(keys) == limit:
+    if len(keys) == limit or not lines:
         return jobs, None
     later = yield Statement(
         "SELECT min(submit_due_at) FROM jobs"
@@ -69,63 +80,71 @@ def waiting_elsewhere(
     their account are left out. Jobs that wait because their own account's provider asked for a
     pause are included.
     """
-    waiting = yield from concurrently([waiting_projects(other) for other in others])
-    lines = [
-        (other, project)
-        for other, projects in zip(others, waiting, strict=True)
-        for project in projects
-    ]
-    order = yield from turns(account, sorted({project for _, project in lines}))
-    found = yield from concurrently(
-        [_keys("NOT pinned AND updated_at <= ?4", *line, limit, idle_since) for line in lines]
-    )
-    keys: dict[str, list[list[QueueKey]]] = {project: [] for project in order.projects}
-    for (_, project), of_account in zip(lines, found, strict=True):
-        keys[project].append(of_account)
-    merged = {project: merge(*several) for project, several in keys.items()}
-    return (yield from _within(islice(order.in_order(merged), limit), bytes_max))
+    order, lines = yield from waiting(others, account)
+    only = ("NOT pinned AND updated_at <= {at}", idle_since)
+    keys = yield from _first(order, lines, limit, only)
+    return (yield from _within(keys, bytes_max))
 
 
-def _keys(
-    condition: str, account: str, project: str, limit: int, at: Instant
+def _first(
+    order: Turns, lines: Sequence[_Line], limit: int, only: _Condition
 ) -> Operation[list[QueueKey]]:
-    rows = yield Statement(
-        f"SELECT -priority, created_at, id FROM jobs WHERE {_WAITING} AND {condition}"
-        f" {_IN_ORDER} LIMIT ?3",
-        (account, project, limit, at),
-    )
-    return [QueueKey(*row) for row in rows]
+    """Return the first jobs of these lines in turn.
+
+    A few keys of each are read at first, then more where these leave the order open. So the number
+    of keys is a small multiple of `limit` and of the number of lines.
+    """
+    heads: dict[_Line, Head] = {}
+    keys, unread = list[QueueKey](), lines
+    while unread:
+        share = 2 * limit // len(unread) + 1
+        sizes = {
+            line: min(limit, max(share, 2 * len(heads[line].keys) if line in heads else 0))
+            for line in unread
+        }
+        for line, page in (yield from _pages(sizes, only)).items():
+            heads[line] = Head(page, more=len(page) == sizes[line] < limit)
+        of_projects: dict[str, list[Head]] = {project: [] for _, project in lines}
+        for (_, project), head in heads.items():
+            of_projects[project].append(head)
+        known = {project: merged(several) for project, several in of_projects.items()}
+        keys, unclear = order.first(known, limit)
+        ends = {project: known[project].keys[-1] for project in unclear}
+        unread = [
+            line for line, head in heads.items() if head.more and ends.get(line[1]) == head.keys[-1]
+        ]
+    return keys
 
 
-def _within(keys: Iterable[QueueKey], bytes_max: int) -> Operation[list[StoredJob]]:
+def _pages(sizes: Mapping[_Line, int], only: _Condition) -> Operation[dict[_Line, list[QueueKey]]]:
+    """Return the first keys of each line, so many of each."""
+    condition, at = only
+    if max(sizes.values()) == 1:  # one statement for each account
+        accounts = sorted({account for account, _ in sizes})
+        sql = _FIRST_KEYS.format(condition=condition.format(at="?2"))
+        firsts = yield from concurrently([query(sql, (account, at)) for account in accounts])
+        pages: dict[_Line, list[QueueKey]] = {line: [] for line in sizes}
+        for account, rows in zip(accounts, firsts, strict=True):
+            pages |= {(account, row[0]): [QueueKey(*row[1:])] for row in rows}
+        return pages
+    sql = _KEYS.format(condition=condition.format(at="?4"))
+    found = yield from concurrently([query(sql, (*line, size, at)) for line, size in sizes.items()])
+    return {line: [QueueKey(*row) for row in rows] for line, rows in zip(sizes, found, strict=True)}
+
+
+def _within(keys: Sequence[QueueKey], bytes_max: int) -> Operation[list[StoredJob]]:
     """Return the jobs in this order, up to the one that brings their size above `bytes_max`.
 
     Neither database reads a large value to determine its length.
     """
-    ids = [key.job_id for key in keys]
-    sizes = yield from _by_id(_SIZE, ids)
-    chosen, total = list[str](), 0
-    for job_id in ids:
-        if total >= bytes_max:
-            break
-        chosen.append(job_id)
-        total += sizes[job_id][0]
-    rows = yield from _by_id(STORED_JOB, chosen)
-    return [replace(stored_job_of(rows[job_id]), size=sizes[job_id][0]) for job_id in chosen]
-
-
-def _by_id(columns: str, ids: Sequence[str]) -> Operation[dict[str, Sequence[Any]]]:
-    """Return these columns of each job."""
-    if not ids:
-        return {}
-    # A power of two, so that there are few statements to prepare.
-    count = 1 << (len(ids) - 1).bit_length()
-    numbers = ", ".join(f"?{number}" for number in range(1, count + 1))
-    rows = yield Statement(
-        f"SELECT id, {columns} FROM jobs WHERE id IN ({numbers})",
-        (*ids, *[ids[-1]] * (count - len(ids))),
-    )
-    return {row[0]: row[1:] for row in rows}
+    if not keys:
+        return []
+    wanted = padded([key.job_id for key in keys])
+    values = ", ".join(f"(CAST(?{place} AS TEXT), {place})" for place, _ in enumerate(wanted, 2))
+    rows = yield Statement(_WITHIN.format(wanted=values), (bytes_max, *wanted))
+    stored = (replace(stored_job_of(row[:-1]), size=row[-1]) for row in rows)
+    found = {one.job.id: one for one in stored}
+    return [found[key.job_id] for key in keys if key.job_id in found]
 
 
 def with_fallbacks(account: str, waiting_since: Instant, limit: int) -> Operation[list[ListedJob]]:
@@ -146,12 +165,17 @@ def ahead(job: Job) -> Operation[int]:
         " AND (priority > ?3 OR (priority = ?3 AND (created_at, id) < (?4, ?5)))",
         (job.account, job.project, job.priority, job.created_at, job.id),
     )
-    others = yield from waiting_projects(job.account)
-    others = [project for project in others if project != job.project]
-    order = yield from turns(job.account, [job.project, *others])
+    order, _ = yield from waiting([job.account], job.account)
+    if job.project not in order.projects:
+        return 0  # the job has just begun
     place = order.place(job.project, own[0][0])
+    others = {
+        project: order.count_before(project, place)
+        for project in order.projects
+        if project != job.project
+    }
     counts = yield from concurrently(
-        [_before(job, project, *order.count_before(project, place)) for project in others]
+        [_before(job, project, *before) for project, before in others.items() if any(before)]
     )
     return int(own[0][0]) + sum(counts)
 
@@ -161,16 +185,19 @@ def _before(job: Job, project: str, most: int, tie: bool) -> Operation[int]:
 
     At most `most` have a lower place. `tie`: the next one has the same place.
     """
+    if tie:
+        following = yield Statement(
+            f"SELECT -priority, created_at, id FROM jobs WHERE {_WAITING}"
+            f" {_IN_ORDER} LIMIT 1 OFFSET ?3",
+            (job.account, project, most),
+        )
+        if following:
+            own = QueueKey(-job.priority, job.created_at, job.id)
+            return most + (QueueKey(*following[0]) < own)
+    if not most:
+        return 0
     count = yield Statement(
         f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE {_WAITING} LIMIT ?3) AS before",
         (job.account, project, most),
     )
-    if not tie or count[0][0] < most:
-        return int(count[0][0])
-    following = yield Statement(
-        f"SELECT -priority, created_at, id FROM jobs WHERE {_WAITING}"
-        f" {_IN_ORDER} LIMIT 1 OFFSET ?3",
-        (job.account, project, most),
-    )
-    own = QueueKey(-job.priority, job.created_at, job.id)
-    return most + sum(QueueKey(*row) < own for row in following)
+    return int(count[0][0])

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from reelhook.ports import SEEN_MILLISECONDS_MAX
 from reelhook.storage.schema.applying import run_in_loop
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ async def _alive(url: str) -> list[str]:
 async def _seen(connection: "Connection", table: str) -> set[str]:
     if not await _exists(connection, table):
         return set()
+    # A process that is alive replaces a time that it stored before the clock was set back.
+    await connection.execute(
+        f"DELETE FROM {table} WHERE seen_until > now_ms() + $1", SEEN_MILLISECONDS_MAX
+    )
     rows = await connection.fetch(f"SELECT id FROM {table} WHERE seen_until > now_ms()")
     return {row[0] for row in rows}
 

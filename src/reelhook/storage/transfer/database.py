@@ -32,6 +32,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "turns": ("account", "project"),
     "reservations": ("job_id", "owner"),
     "idempotency_keys": ("holder", "key"),
+    "client_calls": ("hash", "id"),
     "events": ("id",),
     "deliveries": ("id",),
     "attempts": ("id",),

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from reelhook.domain.errors import SettingsError
+from reelhook.ports import SEEN_MILLISECONDS_MAX
 from reelhook.storage.open import exclusive
 from reelhook.storage.operation import Operation, Row
 from reelhook.storage.postgres import driver as postgres
@@ -27,6 +28,9 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
   AND usename = current_user AND pid <> pg_backend_pid()
   AND pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)
 """
+_WORKERS = (
+    "SELECT count(*) FROM workers WHERE seen_until > now_ms() AND seen_until <= now_ms() + $1"
+)
 _COLUMNS = """
 SELECT column_name, data_type, column_default FROM information_schema.columns
 WHERE table_schema = current_schema() AND table_name = $1 ORDER BY column_name COLLATE "C"
@@ -63,7 +67,7 @@ class PostgresTransfer(TransferDatabase):
             await asyncio.sleep(0.1)
             others = await self._others()
         if "workers" in await self.tables():
-            alive = await self.fetch("SELECT count(*) FROM workers WHERE seen_until > now_ms()")
+            alive = await self.fetch(_WORKERS, (SEEN_MILLISECONDS_MAX,))
             others += alive[0][0]
         if others:
             raise SettingsError(

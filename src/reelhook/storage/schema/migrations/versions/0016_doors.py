@@ -35,6 +35,7 @@ def upgrade() -> None:
     for column in _request_columns():
         op.add_column("jobs", column)
     _create_files()
+    _create_client_calls()
 
 
 def _create_files() -> None:
@@ -65,8 +66,26 @@ def _create_files() -> None:
     op.create_index("job_files_by_file", "job_files", ["project", "hash"])
 
 
+def _create_client_calls() -> None:
+    """Add the table of the calls that clients repeat without a key, while their job is unused."""
+    op.create_table(
+        "client_calls",
+        sa.Column("hash", sa.Text, primary_key=True),
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("holder", sa.Text, nullable=False),
+        sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE")),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("answered_at", sa.BigInteger, nullable=False),
+        sa.Column("answered", sa.BigInteger, nullable=False),
+        sa.Column("lost", sa.Boolean, nullable=False),
+        sa.Column("process", sa.Text),
+    )
+    op.create_index("client_calls_by_job", "client_calls", ["job_id"])
+    op.create_index("client_calls_by_age", "client_calls", ["created_at"])
+
+
 def downgrade() -> None:
-    """Remove them. Jobs stay, except waiting ones that would be created as something else."""
+    """Remove what was added. Jobs stay, except waiting ones that would be created differently."""
     needs = " OR ".join(f"{column.name} IS NOT NULL" for column in _request_columns())
     needs += " OR image LIKE 'file:%'"
     why = "The database was rolled back to a version that can't keep all that this job asked for; "
@@ -84,5 +103,6 @@ def downgrade() -> None:
     )
     op.drop_table("job_files")
     op.drop_table("files")
+    op.drop_table("client_calls")
     for column in reversed(_request_columns()):
         op.drop_column("jobs", column.name)

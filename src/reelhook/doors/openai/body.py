@@ -1,0 +1,167 @@
+"""The body of a request for a video, as JSON or as a form, where every value is text."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic.config import JsonDict
+
+from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.labels import EXTERNAL_ID_CHARACTERS_MAX, METADATA_MAX, Labels
+from reelhook.domain.priority import PRIORITIES
+from reelhook.domain.request import (
+    ASPECT_RATIO,
+    FALLBACKS_MAX,
+    PROMPT_CHARACTERS_MAX,
+    REFERENCES_MAX,
+    RESOLUTION,
+    SECONDS,
+    SEED_MAX,
+    SHORT_CHARACTERS_MAX,
+    SIZE,
+)
+from reelhook.doors.fields import EndpointIds
+
+WARNINGS_MAX = 20
+_NAME_CHARACTERS_MAX = 64
+
+
+def _shown(**limits: Any) -> Any:
+    """Return the annotation of a field whose limits OpenAPI shows and the domain checks."""
+    return Field(json_schema_extra=limits)
+
+
+def _as_text(value: Any) -> Any:
+    # The SDKs' types say "4", but many clients send 4.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _as_object(value: Any) -> Any:
+    """Return the object that a form's field has as JSON text; anything else unchanged."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value  # pydantic says that it must be an object
+
+
+Name = Annotated[str, _shown(minLength=1, maxLength=SHORT_CHARACTERS_MAX)]
+Media = Annotated[str, _shown(description="An http(s) URL, or a data: URI; in a form also a file")]
+MediaList = Annotated[list[Media], BeforeValidator(_as_list), _shown(maxItems=REFERENCES_MAX)]
+_TEXT: JsonDict = {"type": "string"}
+_REFERENCE: JsonDict = {
+    "anyOf": [
+        _TEXT,
+        {"type": "object", "required": ["image_url"], "properties": {"image_url": _TEXT}},
+        {"type": "null"},
+    ]
+}
+
+
+class VideoBody(BaseModel):
+    """A request for a video. From `webhook_url` on, the fields are not OpenAI's."""
+
+    prompt: Annotated[str, _shown(minLength=1, maxLength=PROMPT_CHARACTERS_MAX)]
+    model: Name | None = Field(None, description="`provider/model`, an alias, or a bare name")
+    seconds: Annotated[str, BeforeValidator(_as_text), _shown(pattern=f"^{SECONDS}$")] | None = None
+    size: Annotated[str, _shown(pattern=f"^{SIZE}$")] | None = None
+    input_reference: Any = Field(
+        None,
+        description="The first image: {image_url}, a URL, or in a form a file",
+        json_schema_extra=_REFERENCE,
+    )
+    webhook_url: str | None = Field(None, repr=False, description="Where this job's events go")
+    callback_url: str | None = Field(None, repr=False, description="Another name of webhook_url")
+    endpoints: Annotated[EndpointIds, BeforeValidator(_as_list)] = Field(
+        [], description="Registered endpoints that its events go to"
+    )
+    metadata: Annotated[
+        dict[str, str], BeforeValidator(_as_object), _shown(maxProperties=METADATA_MAX)
+    ] = Field({}, description="Your own names and values")
+    external_id: (
+        Annotated[str, _shown(minLength=1, maxLength=EXTERNAL_ID_CHARACTERS_MAX)] | None
+    ) = Field(None, description="Your own id for the job")
+    priority: Annotated[str, _shown(enum=list(PRIORITIES))] | None = None
+    aspect_ratio: Annotated[str, _shown(pattern=f"^{ASPECT_RATIO}$")] | None = None
+    resolution: Annotated[str, _shown(pattern=f"^({RESOLUTION})$")] | None = None
+    seed: Annotated[int, _shown(minimum=0, maximum=SEED_MAX)] | None = None
+    negative_prompt: str | None = None
+    audio: bool | None = Field(
+        None, description="With or without sound; absent: the model's choice"
+    )
+    image: Media | None = Field(None, description="The first image, instead of input_reference")
+    last_frame: Media | None = None
+    reference_images: MediaList = []
+    reference_videos: MediaList = []
+    reference_audios: MediaList = []
+    fallbacks: Annotated[list[Name], BeforeValidator(_as_list), _shown(maxItems=FALLBACKS_MAX)] = (
+        Field([], description="Models to try when the ones before definitely did not accept")
+    )
+    provider_options: Annotated[dict[str, Any], BeforeValidator(_as_object)] = Field(
+        {}, description="The provider's own parameters, passed on unchanged"
+    )
+
+    @property
+    def labels(self) -> Labels:
+        """The labels in the domain's form."""
+        return Labels(self.external_id, self.metadata)
+
+    @property
+    def own_url(self) -> str | None:
+        """The URL of the job's events, by either name. Raises `InvalidRequestError` for two."""
+        one, other = self.webhook_url, self.callback_url
+        if one is not None and other is not None and one != other:
+            raise InvalidRequestError(
+                "callback_url",
+                "webhook_url and callback_url differ, but are two names of one field; give one",
+            )
+        return one if other is None else other
+
+    @property
+    def first_image(self) -> tuple[str, str | None]:
+        """The first image, and the name of its field. Raises `InvalidRequestError`."""
+        if self.input_reference is None:
+            return "image", self.image
+        if self.image is not None:
+            raise InvalidRequestError(
+                "input_reference", "input_reference and image are both the first image; give one"
+            )
+        return "input_reference", _referenced(self.input_reference)
+
+
+def checked(fields: dict[str, Any]) -> tuple[VideoBody, list[str]]:
+    """Return the body that a request's fields make, and what was ignored.
+
+    A field that is null counts as absent. Raises `RequestValidationError`, as a route does.
+    """
+    given = {name: value for name, value in fields.items() if value is not None}
+    try:
+        body = VideoBody.model_validate(given)
+    except ValidationError as error:
+        found = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(found) from None
+    unknown = [name[:_NAME_CHARACTERS_MAX] for name in given if name not in VideoBody.model_fields]
+    warnings = [f"{name} is no field of this request, so it was ignored" for name in unknown]
+    return body, warnings[:WARNINGS_MAX]
+
+
+def _referenced(reference: Any) -> str:
+    if isinstance(reference, str):
+        return reference
+    fields = reference if isinstance(reference, dict) else {}
+    if isinstance(url := fields.get("image_url"), str):
+        return url
+    if "file_id" in fields:
+        raise InvalidRequestError(
+            "input_reference.file_id",
+            "reelhook keeps no uploaded files with ids; send the image itself, or its image_url",
+        )
+    raise InvalidRequestError(
+        "input_reference", "input_reference must be a file, or an object with image_url"
+    )

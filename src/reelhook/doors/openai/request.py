@@ -1,0 +1,81 @@
+"""The domain's request for a video, made from a body."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.request import (
+    SHORT_CHARACTERS_MAX,
+    VideoRequest,
+    check_file,
+    check_text,
+)
+from reelhook.doors.context import HttpOptions
+from reelhook.doors.openai.body import VideoBody
+
+_KINDS = {
+    "image": "image",
+    "last_frame": "image",
+    "reference_images": "image",
+    "reference_videos": "video",
+    "reference_audios": "audio",
+}
+
+
+def video_request(body: VideoBody, default_model: str | None) -> VideoRequest:
+    """Return the request. Raises `InvalidRequestError` for faults that the domain can't see."""
+    if body.model is not None:
+        check_text("model", body.model, SHORT_CHARACTERS_MAX)
+    _, image = body.first_image
+    return VideoRequest(
+        body.prompt,
+        model=body.model or default_model or "",
+        seconds=body.seconds,
+        size=body.size,
+        aspect_ratio=body.aspect_ratio,
+        resolution=body.resolution,
+        seed=body.seed,
+        negative_prompt=body.negative_prompt,
+        audio=body.audio,
+        image=image,
+        last_frame=body.last_frame,
+        reference_images=tuple(body.reference_images),
+        reference_videos=tuple(body.reference_videos),
+        reference_audios=tuple(body.reference_audios),
+        options=body.provider_options,
+        fallbacks=tuple(body.fallbacks),
+    )
+
+
+async def check_urls(options: HttpOptions, body: VideoBody, request: VideoRequest) -> None:
+    """Raise `InvalidRequestError` if a URL of the request may not be dialled."""
+    if body.own_url is not None:
+        field = "callback_url" if body.webhook_url is None else "webhook_url"
+        await options.check_url(body.own_url, field=field)
+    for field, kind, file in _files(request):
+        if file.startswith("data:"):
+            continue
+        with naming_image(body):
+            check_file(file, field, kind)
+            await options.check_url(file, field=field, media=True)
+
+
+@contextmanager
+def naming_image(body: VideoBody) -> Iterator[None]:
+    """Let an error about the first image name the field in which the client sent it."""
+    try:
+        yield
+    except InvalidRequestError as error:
+        if error.field == "image":
+            error.field, _ = body.first_image
+        raise
+
+
+def _files(request: VideoRequest) -> Iterator[tuple[str, str, str]]:
+    """Iterate over the files of a request: the field, the kind, and the URL."""
+    for field, kind in _KINDS.items():
+        given = getattr(request, field)
+        if isinstance(given, str):
+            yield field, kind, given
+        elif given is not None:
+            yield from ((f"{field}.{number}", kind, one) for number, one in enumerate(given))

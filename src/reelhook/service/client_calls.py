@@ -1,0 +1,91 @@
+"""The use cases for calls that client libraries repeat without a key; see `domain.client_call`."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from random import Random
+
+from reelhook.domain.caller import Caller
+from reelhook.domain.client_call import CallNotSettledError, ClientCall
+from reelhook.domain.errors import DATABASE_FAILURES
+from reelhook.domain.ids import new_id
+from reelhook.ports import ClientCallStore, ClientTry, Clock, Created, JobWrites, NewJob
+
+REMEMBERED_MAX = 100_000
+WAITS_MAX = 2
+"""The most times that one try waits: each response to an equal call makes that fresh again."""
+
+
+class ClientCalls:
+    """The calls of clients. `process` names this process, if others use the database too.
+
+    Reports raise no error of the database: they only make the next match likelier to be right.
+    """
+
+    def __init__(
+        self, store: ClientCallStore, process: str | None, *, clock: Clock, random: Random
+    ) -> None:
+        self._store = store
+        self._process = process
+        self._clock = clock
+        self._random = random
+        self._used: set[tuple[str, str]] = set()
+
+    def tried(self, caller: Caller, call: ClientCall) -> ClientTry:
+        """Return a try of a call that arrives now."""
+        now = self._clock.now()
+        holder = _holder_of(caller)
+        return ClientTry(holder, call, new_id("call", now, self._random), now, self._process)
+
+    async def repeats(self, caller: Caller, call: ClientCall) -> bool:
+        """Return True if an earlier try of the same call has a job already."""
+        return await self._store.is_repeated(self.tried(caller, call))
+
+    async def used(self, caller: Caller, job_id: str) -> None:
+        """Record that a client has used a job's id, so it has received the response.
+
+        That is written once per job, and then remembered.
+        """
+        holder = _holder_of(caller)
+        if (holder, job_id) in self._used:
+            return
+        with suppress(*DATABASE_FAILURES):  # the next use tries it again
+            call_hash = await self._store.unused_call(holder, job_id)
+            if call_hash is not None:
+                await self._store.use_job(call_hash, job_id)
+            if len(self._used) >= REMEMBERED_MAX:
+                self._used.clear()
+            self._used.add((holder, job_id))
+
+    async def lost(self, caller: Caller, job_id: str, call: ClientCall) -> None:
+        """Record that the response with this job could not be written."""
+        with suppress(*DATABASE_FAILURES):
+            await self._store.lose_response(self.tried(caller, call), job_id)
+
+    async def refused(self, caller: Caller, call: ClientCall) -> None:
+        """Record that a try was refused in a way that makes the client try again."""
+        if call.count is not None:
+            with suppress(*DATABASE_FAILURES):
+                await self._store.refuse_call(self.tried(caller, call))
+
+
+async def create_once_settled(store: JobWrites, new: NewJob, clock: Clock) -> Created:
+    """Store a job, or return that of an equal call. A fresh response is left to its own client."""
+    for _ in range(WAITS_MAX):
+        try:
+            return await store.create(new)
+        except CallNotSettledError as error:
+            await clock.wait(asyncio.Event(), max(0, error.until - clock.now()) / 1000)
+        new = _tried_again(new, clock, waits=True)
+    return await store.create(_tried_again(new, clock, waits=False))
+
+
+def _tried_again(new: NewJob, clock: Clock, *, waits: bool) -> NewJob:
+    if new.client_try is None:
+        return new
+    return replace(new, client_try=replace(new.client_try, at=clock.now(), waits=waits))
+
+
+def _holder_of(caller: Caller) -> str:
+    """Return the client of a call: a project, and its key."""
+    return caller.project if caller.key_id is None else f"{caller.project}/{caller.key_id}"
