@@ -39,7 +39,11 @@ async def forms(request: Request) -> Any:
 
 @pytest.fixture
 async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
-    monkeypatch.setattr(app, "ROUTERS", (*app.ROUTERS, router))
+    api = APIRouter()
+    for one in (routers := (*app.ROUTERS, router)):
+        api.include_router(one)
+    monkeypatch.setattr(app, "ROUTERS", routers)
+    monkeypatch.setattr(app, "_API", api)
     async with gateway(tmp_path, api_key=KEY, upload_max_mib=3) as one:
         yield one
 
