@@ -115,6 +115,7 @@ class Attempts:
         moved = await self._settle(settlement, flight.lease)
         if still_open:
             self.probed.add(endpoint.id)
+            await self._probing.turn()
         if moved is None:
             log.warning("delivery.lost", delivery=delivery.id, lease=flight.lease.id)
         else:

@@ -168,7 +168,7 @@ def due(
     """
     if not lanes:
         return DueDeliveries((), None)
-    # Some of them may be checked too early; they must not hide the others.
+    # Some of these may be checked too early; they must not hide the others.
     most = 2 * probes
     read = (limit + len(busy), limit + len(busy), most + len(busy) if probes else 0)
     rows = yield Statement(_checked_endpoints(lanes), (now, *read))
@@ -179,9 +179,10 @@ def due(
     for row in rows:
         if row[0] is not None:
             due_query.take(row)
-    yield from concurrently(
-        [_probe(row, next_at, due_query) for next_at, row in due_query.open[:most]]
-    )
+    unread = sorted(due_query.open, key=lambda item: (item[0], item[1][0]))[:most]
+    while unread and len(due_query.probes) < probes:
+        read_now, unread = unread[:probes], unread[probes:]
+        yield from concurrently([_probe(row, next_at, due_query) for next_at, row in read_now])
     ready = sorted(due_query.due, key=lambda item: item[0])
     share = max(1, min(per_endpoint, limit // max(1, len(ready))))
     found = yield from concurrently(
@@ -191,7 +192,8 @@ def due(
     return DueDeliveries(
         (*found, *probed[:probes]),
         min(due_query.later, default=None),
-        left=len(probed) > probes
+        left=bool(unread)
+        or len(probed) > probes
         or any(0 < full == due_query.read[kind] for kind, full in zip(_KINDS, read, strict=True)),
         early=tuple(due_query.early),
     )
