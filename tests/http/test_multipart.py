@@ -40,8 +40,8 @@ async def forms(request: Request) -> Any:
 @pytest.fixture
 async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
     api = APIRouter()
-    for one in (routers := (*app.ROUTERS, router)):
-        api.include_router(one)
+    for each in (routers := (*app.ROUTERS, router)):
+        api.include_router(each)
     monkeypatch.setattr(app, "ROUTERS", routers)
     monkeypatch.setattr(app, "_API", api)
     async with gateway(tmp_path, api_key=KEY, upload_max_mib=3) as one:
