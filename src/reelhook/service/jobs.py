@@ -8,11 +8,10 @@ from reelhook.core.recording import Recording
 from reelhook.core.request_files import taken_out
 from reelhook.core.wakeups import Signals
 from reelhook.domain.audit import Action, AuditEntry
-from reelhook.domain.caller import DEFAULT_PROJECT, Actor, Caller, Scope
+from reelhook.domain.caller import Actor, Caller, Scope
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.client_call import ClientCall
 from reelhook.domain.conflicts import AlreadyWatchedError
-from reelhook.domain.endpoint import DEFAULT_ENDPOINT
 from reelhook.domain.errors import (
     CommitUnknownError,
     JobConflictError,
@@ -46,10 +45,12 @@ from reelhook.service.budget_refusals import BudgetRefusals
 from reelhook.service.canceling import Canceling
 from reelhook.service.claims import check_claim, sharing
 from reelhook.service.client_calls import ClientCalls, create_once_settled
+from reelhook.service.destinations import Destinations
 from reelhook.service.followers import Followers
 from reelhook.service.job_filters import check_filter
 from reelhook.service.providers import account_errors_hidden, provider_of
 from reelhook.service.reading_back import read_back, record_change
+from reelhook.service.remixes import remix_of
 
 WRITE_TRIES = 5
 """The number of tries to change a job while others change it too."""
@@ -58,8 +59,7 @@ WRITE_TRIES = 5
 class Jobs:
     """Jobs, over one store and the providers' accounts.
 
-    `has_default_endpoint` is True if WEBHOOK_URL is set. `submit_wait_seconds` limits a cancel's
-    wait for the outcome of a create that is in flight.
+    `submit_wait_seconds` limits a cancel's wait for the outcome of a create that is in flight.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Jobs:
         followers: Followers,
         client_calls: ClientCalls,
         *,
-        has_default_endpoint: bool,
+        destinations: Destinations,
         submit_wait_seconds: float,
         clock: Clock,
         random: Random,
@@ -81,7 +81,7 @@ class Jobs:
         self._providers = providers
         self._recording = recording
         self._signals = signals
-        self._has_default_endpoint = has_default_endpoint
+        self._destinations = destinations
         self._client_calls = client_calls
         self._clock = clock
         self._random = random
@@ -108,22 +108,28 @@ class Jobs:
         *,
         labels: Labels = NO_LABELS,
         priority: Priority = Priority.NORMAL,
+        callback_secret: str | None = None,
+        callback_format: str | None = None,
         call: ClientCall | None = None,
+        account: str | None = None,
     ) -> Created:
         """Store a new job and have it created at the provider. Returns before that happens.
 
         The same `idempotency` key gets the same job; without a key, so do the tries of one `call`.
 
         Its events go to `webhook_url` and to the registered `endpoints`; if neither is given, to
-        the default endpoint. Raises `InvalidRequestError` if an endpoint does not exist, if the
-        model or one of its fallbacks can't satisfy the request, or if the project may not have
-        jobs of this priority. Raises `ModelNotAllowedError` if the caller may not use one of the
-        models, or `BudgetError` if a budget has no room.
+        the default endpoint. At `webhook_url`, `callback_secret` signs them, and their bodies are
+        in `callback_format`. If `account` is given, no other may create the job. Raises
+        `InvalidRequestError` if an endpoint does not exist, if the model or one of its fallbacks
+        can't satisfy the request, or if the project may not have jobs of this priority. Raises
+        `ModelNotAllowedError` if the caller may not use one of the models, or `BudgetError` if a
+        budget has no room.
         """
         caller.require(Scope.SUBMIT)
         check_request(request)
         check_labels(labels)
-        choice, *_ = routes = self._catalog.routes(request)
+        own = self._destinations.own(caller.project, webhook_url, callback_secret, callback_format)
+        choice, *_ = routes = self._catalog.routes(request, account)
         for route in routes:
             caller.check_model(route.display_name)
         request, files = await taken_out(replace(request, model=choice.model))
@@ -154,7 +160,7 @@ class Jobs:
                 caller,
                 job,
                 request,
-                webhook_url,
+                own,
                 endpoints,
                 key,
                 prices=prices,
@@ -163,6 +169,42 @@ class Jobs:
             )
         finally:
             self._signals.submit.publish()  # it may be stored even after an error
+
+    async def remix(
+        self,
+        caller: Caller,
+        job_id: str,
+        prompt: str,
+        webhook_url: str | None = None,
+        idempotency: IdempotencyKey | None = None,
+        endpoints: Sequence[str] = (),
+        *,
+        labels: Labels = NO_LABELS,
+        priority: Priority = Priority.NORMAL,
+        callback_secret: str | None = None,
+        callback_format: str | None = None,
+        call: ClientCall | None = None,
+    ) -> Created:
+        """Store a new job that changes the video of a completed one by a new prompt; see `submit`.
+
+        Its provider gets a paid create, like any other. Raises `JobNotFoundError`, or
+        `InvalidRequestError` if the video is not completed or its provider has no remix.
+        """
+        caller.require(Scope.SUBMIT)
+        remix = await remix_of(self._store, self._providers, caller, job_id, prompt)
+        return await self.submit(
+            caller,
+            remix.request,
+            webhook_url,
+            idempotency,
+            endpoints,
+            labels=labels,
+            priority=priority,
+            callback_secret=callback_secret,
+            callback_format=callback_format,
+            call=call,
+            account=remix.account,
+        )
 
     async def register(
         self,
@@ -209,7 +251,7 @@ class Jobs:
                 caller,
                 job,
                 request,
-                webhook_url,
+                self._destinations.own(job.project, webhook_url, None, None),
                 endpoints,
                 audit=self._entry(caller, Action.JOB_REGISTERED, job),
             )
@@ -226,7 +268,7 @@ class Jobs:
         caller: Caller,
         job: Job,
         request: VideoRequest,
-        webhook_url: str | None,
+        own: Destination | None,
         endpoints: Sequence[str],
         idempotency: IdempotencyKey | None = None,
         *,
@@ -235,17 +277,11 @@ class Jobs:
         files: tuple[File, ...] = (),
         client_try: ClientTry | None = None,
     ) -> Created:
-        destinations = [Destination(endpoint) for endpoint in dict.fromkeys(endpoints)]
-        if webhook_url is not None:
-            destinations.append(Destination.to(webhook_url, job.project))
-        is_default = job.project == DEFAULT_PROJECT  # the store knows those of other projects
-        if not destinations and is_default and self._has_default_endpoint:
-            destinations = [Destination(DEFAULT_ENDPOINT)]
         new = NewJob(
             job,
             request,
-            webhook_url,
-            tuple(destinations),
+            None if own is None else own.url,
+            self._destinations.of(job.project, own, endpoints),
             idempotency,
             audit,
             sees=caller.sees,

@@ -11,7 +11,16 @@ from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.project import Project
-from reelhook.ports import Created, JobFilter, JobPage, NewJob, Position, ReencryptedBatch, Removal
+from reelhook.ports import (
+    Created,
+    Destination,
+    JobFilter,
+    JobPage,
+    NewJob,
+    Position,
+    ReencryptedBatch,
+    Removal,
+)
 from reelhook.storage.at_rest import AtRest
 from reelhook.storage.forwarding import (
     Forwarding,
@@ -95,7 +104,7 @@ class Store(Forwarding):
     job = reading(job_reads.job)
     jobs_now = reading(job_reads.current)
     job_of_provider = reading(in_doubt.of_provider)
-    destinations = reading(in_doubt.destinations)
+    _destinations = reading(in_doubt.destinations)
     events = reading(job_reads.events)
     counts = reading(job_reads.counts)
     jobs_unsubmitted_before = reading(job_reads.unsubmitted_before)
@@ -103,11 +112,17 @@ class Store(Forwarding):
 
     async def create(self, new: NewJob) -> Created:
         """Store a job with its deliveries and key, after its files."""
+        new = self._at_rest.encrypted_new(new)
         if not new.files:
             return await self._create(new)
         return await create_with_files(
             new, self._create, self._keep_files, self._remove_unused_files
         )
+
+    async def destinations(self, job_id: str, project: str | None = None) -> list[Destination]:
+        """Return the destinations of a job's events."""
+        stored = await self._destinations(job_id, project)
+        return self._at_rest.decrypted_destinations(job_id, stored)
 
     async def jobs(self, wanted: JobFilter, limit: int, cursor: str | None) -> JobPage:
         """Return a page of jobs."""
