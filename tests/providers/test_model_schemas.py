@@ -69,7 +69,7 @@ async def test_the_resolutions_of_kling_2_1_are_its_modes(
 
 async def test_fal_refuses_a_field_and_another_value_of_its_argument(server: Upstream) -> None:
     server.answers(200, {"request_id": "r"})
-    both = {"model": "owner/app", "last_frame": IMAGE}
+    both: dict[str, Any] = {"model": "owner/app", "last_frame": IMAGE}
     async with Fal(server.url, "key") as fal:
         options = {"end_image_url": "https://example.com/other.png"}
         outcome = await fal.submit(VideoRequest("A fox", options=options, **both))
