@@ -10,6 +10,7 @@ import json
 import os
 import pkgutil
 import random
+import select
 import signal
 import socket
 import subprocess
@@ -17,10 +18,69 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 REQUEST_BYTES_MAX = 1024 * 1024
+
+
+class Command:
+    """A command that was started. Its members are those of `subprocess.Popen`."""
+
+    def __init__(self, connection: socket.socket, stdout: IO[str] | None) -> None:
+        self._connection = connection
+        self._said = connection.makefile("rb", buffering=0)  # `select` knows of no buffer
+        self._code: int | None = None
+        self.stdout = stdout
+        self.pid = int(self._said.readline())
+
+    def poll(self) -> int | None:
+        """Return the exit code; None while it runs."""
+        with suppress(TimeoutError):
+            self.wait(0.001)
+        return self._code
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code. Raises `TimeoutError`."""
+        if self._code is None:
+            if not select.select([self._connection], [], [], timeout)[0]:
+                raise TimeoutError(f"{self.pid} still runs")
+            said = self._said.readline()
+            assert said, "the command's parent ended"
+            self._code = int(said)
+            self._said.close()
+            self._connection.close()
+        return self._code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def start(
+    arguments: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    streams: Sequence[int],
+    stdout: IO[str] | None = None,
+    user: int | None = None,
+) -> Command:
+    """Start `reelhook` with these arguments, and these descriptors as its standard streams.
+
+    `stdout`: where its output can be read. `user`: see `run`.
+    """
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(_loaded()[0])
+    request = {"arguments": list(arguments), "cwd": str(cwd), "env": dict(env), "user": user}
+    socket.send_fds(connection, [json.dumps(request).encode() + b"\n"], streams)
+    return Command(connection, stdout)
 
 
 @cache
@@ -59,24 +119,17 @@ def run(
         tempfile.TemporaryFile() as given,
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as err,
-        socket.socket(socket.AF_UNIX) as connection,
     ):
         given.write((stdin or "").encode())
         given.seek(0)
-        connection.settimeout(timeout)
-        connection.connect(_loaded()[0])
-        request = json.dumps(
-            {"arguments": list(arguments), "cwd": str(cwd), "env": dict(env), "user": user}
-        )
         streams = [given.fileno(), out.fileno(), err.fileno()]
-        socket.send_fds(connection, [request.encode() + b"\n"], streams)
-        answer = connection.makefile().readline()
+        command = start(arguments, cwd=cwd, env=env, streams=streams, user=user)
+        code = command.wait(timeout)
         texts = []
         for stream in (out, err):
             stream.seek(0)
             texts.append(stream.read().decode())
-    assert answer, "the command's parent ended"
-    return int(answer), texts[0], texts[1]
+    return code, texts[0], texts[1]
 
 
 def _serve(address: str) -> None:
@@ -99,7 +152,7 @@ def _serve(address: str) -> None:
 
 
 def _parent(connection: socket.socket) -> None:
-    """Run one command in a process of its own, and tell its exit code."""
+    """Run one command in a process of its own; say its id, then its exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     request, streams, _, _ = socket.recv_fds(connection, REQUEST_BYTES_MAX, 3)
     while not request.endswith(b"\n"):
@@ -108,8 +161,12 @@ def _parent(connection: socket.socket) -> None:
     if command == 0:
         connection.close()
         _command(json.loads(request), streams)
+    for stream in streams:
+        os.close(stream)
+    connection.sendall(f"{command}\n".encode())
     _, status = os.waitpid(command, 0)
-    connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    with suppress(BrokenPipeError):  # nobody waits for it any more
+        connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
 
 
@@ -117,6 +174,9 @@ def _command(request: Mapping[str, object], streams: Sequence[int]) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, "w", closefd=False)  # a line at a time if it is a terminal
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     os.chdir(str(request["cwd"]))
     if isinstance(user := request["user"], int):
         os.setgroups([])

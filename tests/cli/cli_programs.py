@@ -6,7 +6,6 @@ import pty
 import re
 import select
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -68,7 +67,7 @@ def at_once(run: Callable[..., Outcome], *commands: tuple[str, ...]) -> list[Out
 class Program:
     """A program that runs until it is told to stop; `url` is what it said it answers at."""
 
-    process: "subprocess.Popen[str]"
+    process: forked_commands.Command
     url: str
 
     def __enter__(self) -> Self:
@@ -89,14 +88,16 @@ class Program:
 
 def start(*arguments: str, directory: Path, says: str, **variables: str) -> Program:
     """Start a program, and wait for the line that says its URL."""
-    process = subprocess.Popen(
-        [*COMMAND, *arguments],
-        cwd=directory,
-        env=environment(**variables),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    output, writing = os.pipe()
+    with open(os.devnull, "r+") as nothing:
+        process = forked_commands.start(
+            arguments,
+            cwd=directory,
+            env=environment(**variables),
+            streams=[nothing.fileno(), writing, nothing.fileno()],
+            stdout=os.fdopen(output),
+        )
+    os.close(writing)
     assert process.stdout is not None
     for line in process.stdout:
         if says in line and (match := _URL.search(line)):
@@ -130,13 +131,11 @@ def on_terminal(
     Once `until` was shown, the command is told to stop. `typed` is what someone types there.
     """
     leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, *arguments],
+    process = forked_commands.start(
+        arguments,
         cwd=directory,
         env=environment(TERM="xterm-256color", **variables),
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
+        streams=[follower] * 3,
     )
     os.close(follower)
     os.write(leader, typed.encode())
@@ -147,7 +146,7 @@ def on_terminal(
     return process.wait(WAIT_SECONDS), _ESCAPES.sub("", shown)
 
 
-def _read(leader: int, process: "subprocess.Popen[bytes]", until: str | None) -> str:
+def _read(leader: int, process: forked_commands.Command, until: str | None) -> str:
     shown, deadline = b"", time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         if not select.select([leader], [], [], 0.1)[0]:

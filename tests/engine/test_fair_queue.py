@@ -51,6 +51,13 @@ def taken(queue: FairQueue, now: int = 0) -> list[DueDelivery]:
     return found
 
 
+def probes_taken(queue: FairQueue) -> list[DueDelivery]:
+    found = []
+    while one := queue.take_probe(0):
+        found.append(one)
+    return found
+
+
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=20))
 def test_endpoints_take_turns(waiting: list[int]) -> None:
     queue = FairQueue(CONCURRENCY)
@@ -105,13 +112,26 @@ def test_probes_share_the_slots_of_retries() -> None:
     opened = CircuitBreaker(failures=5, failing_since=0, probe_due_at=0)
     for number in range(SLOTS):
         queue.fill(replace(endpoint(f"e{number}"), health=opened), [due(f"e{number}")], 0)
-    probes = taken(queue)
+    assert taken(queue) == []
+    probes = probes_taken(queue)
     assert len(probes) == RETRY_SLOTS
     queue.fill(endpoint("well"), [due("well")], 0)
     assert [one.delivery.endpoint_id for one in taken(queue)] == ["well"]
     queue.queue(probes[0].delivery.endpoint_id).endpoint = endpoint("e0")  # the probe closed it
     queue.release(probes[0])
-    assert len(taken(queue)) == 1
+    assert len(probes_taken(queue)) == 1
+
+
+def test_a_first_attempt_never_waits_for_the_probes_that_were_read_before_it() -> None:
+    queue = FairQueue(25)
+    opened = CircuitBreaker(failures=5, failing_since=0, probe_due_at=0)
+    for number in range(10):
+        queue.fill(replace(endpoint(f"e{number}"), health=opened), [due(f"e{number}")], 0)
+    assert queue.take_probe(0) is not None
+    queue.fill(endpoint("well"), [due("well")], 0)
+    assert [one.delivery.endpoint_id for one in taken(queue)] == ["well"]
+    assert len(probes_taken(queue)) == 9
+    assert not queue.has_probes
 
 
 def test_a_first_attempt_goes_past_the_retries_of_its_endpoint_while_those_have_no_slot() -> None:
@@ -213,7 +233,7 @@ def test_a_health_that_was_reset_holds_over_what_was_found_before() -> None:
         endpoint("e"), health=CircuitBreaker(failures=5, failing_since=0, probe_due_at=0)
     )
     queue.fill(opened, [due("e")], 0)
-    assert queue.take(0) is not None
+    assert queue.take_probe(0) is not None
     queue.fill(replace(endpoint("e"), health_version=1), [due("e")], 0)
     assert queue.queue("e").endpoint.health == CircuitBreaker()
     assert queue.take(0) is not None
@@ -233,8 +253,8 @@ def test_a_look_that_began_before_the_breaker_opened_lets_nothing_more_out() -> 
     queue.release(one)
     before = replace(endpoint("e"), health=CircuitBreaker(failures=4, failing_since=0))
     queue.fill(before, [due("e") for _ in range(4)], 0)
-    assert queue.take(0) is None
+    assert queue.take(0) is queue.take_probe(0) is None
     queue.expire(0)  # the look after that sees it
     queue.fill(opened, [due("e")], 0)
-    assert queue.take(0) is not None
-    assert queue.take(0) is None
+    assert queue.take_probe(0) is not None
+    assert queue.take(0) is queue.take_probe(0) is None

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 from engine_stubs import Upstream
 from engine_waiting import ended, until_job, watched
-from storage.postgres_databases import fresh_database
+from storage.postgres_databases import emptied_database
 
 import reelhook
 from reelhook.core.followers import Broadcast, Follower
@@ -75,7 +75,7 @@ async def two(
     request: pytest.FixtureRequest, settings: reelhook.Settings, postgres_url: str
 ) -> AsyncIterator[tuple[Hook, Hook]]:
     """A process that only serves, and one that works."""
-    async with fresh_database(postgres_url) as url, AsyncExitStack() as stack:
+    async with emptied_database(postgres_url) as url, AsyncExitStack() as stack:
         update = {"database_url": url, "wake_ups": request.param}
         chosen = settings.model_copy(update=update)
         door = await stack.enter_async_context(reelhook.open(chosen, work=False))

@@ -14,7 +14,7 @@ from engine_stage import stage
 from engine_stubs import Receiver, Upstream
 from engine_waiting import until, until_job, watched
 from lossy_proxy import LossyProxy, lossy
-from storage.postgres_databases import fresh_database
+from storage.postgres_databases import emptied_database
 
 import reelhook
 from reelhook import bootstrap
@@ -60,7 +60,7 @@ async def here(
     # However long a test takes to deliver a COMMIT after all, the server waits for it.
     monkeypatch.setitem(pool._SESSION, "idle_in_transaction_session_timeout", "0")
     async with AsyncExitStack() as stack:
-        direct = await stack.enter_async_context(fresh_database(postgres_url))
+        direct = await stack.enter_async_context(emptied_database(postgres_url))
         proxy, url = stack.enter_context(lossy(direct))
         on_postgres = settings.model_copy(update={"database_url": url, "port": 0})
         running = await stack.enter_async_context(bootstrap.server(on_postgres))

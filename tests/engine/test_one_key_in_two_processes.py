@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from storage.postgres_databases import fresh_database
+from storage.postgres_databases import emptied_database
 
 import reelhook
 from reelhook import bootstrap
@@ -19,7 +19,7 @@ KEYS = 15
 @pytest.fixture
 async def urls(settings: reelhook.Settings, postgres_url: str) -> AsyncIterator[list[str]]:
     async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(fresh_database(postgres_url))
+        url = await stack.enter_async_context(emptied_database(postgres_url))
         chosen = settings.model_copy(update={"database_url": url, "port": 0})
         both = [
             await stack.enter_async_context(bootstrap.server(chosen, work=False)) for _ in range(2)

@@ -1,10 +1,12 @@
-"""Probing as a unit: probes go in batches, at a steady pace."""
+"""Probing as a unit: probes are read in batches, at a steady pace."""
 
 import asyncio
+from itertools import pairwise
 
 from reelhook.engine.delivering.probing import (
     APART_MILLISECONDS,
     GATHER_SECONDS,
+    PROBE_SECONDS,
     PROBES_AT_ONCE,
     Probing,
 )
@@ -16,6 +18,12 @@ def test_a_probe_goes_when_it_is_due() -> None:
     probing.sent(0, 5000)
     assert probing.seconds_left(5000) is None
     assert probing.allowed(5000) == PROBES_AT_ONCE
+
+
+def test_the_probes_of_a_batch_go_before_the_next_batch_and_each_within_its_promised_time() -> None:
+    batch = PROBES_AT_ONCE * PROBE_SECONDS * 1000
+    assert batch <= APART_MILLISECONDS
+    assert APART_MILLISECONDS + batch <= 550
 
 
 def test_the_next_ones_go_a_moment_later_together() -> None:
@@ -54,3 +62,24 @@ async def test_a_lone_failure_is_recorded_at_once() -> None:
     probing.sent(1, 5000)
     async with asyncio.timeout(GATHER_SECONDS / 2):
         await probing.gather()
+
+
+async def test_the_event_loop_serves_others_after_each_probe_that_was_recorded() -> None:
+    probing = Probing()
+    loop = asyncio.get_running_loop()
+    continued: list[int] = []
+    between: list[int] = []
+
+    async def probe(number: int) -> None:
+        await probing.turn()
+        continued.append(number)
+
+    def other() -> None:
+        between.append(len(continued))
+        if len(continued) < 20:
+            loop.call_soon(other)
+
+    loop.call_soon(other)
+    await asyncio.gather(*map(probe, range(20)))
+    assert continued == list(range(20))
+    assert max(after - before for before, after in pairwise(between)) == 1

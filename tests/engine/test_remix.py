@@ -112,8 +112,7 @@ async def test_only_a_completed_video_of_ours_can_be_remixed(tmp_path: Path) -> 
         with pytest.raises(InvalidRequestError) as told:
             await engine.service.remix(job_id, "a fox at night")
         assert told.value.message == (
-            "Only a completed video can be remixed, and this job is queued; "
-            "wait for its completion"
+            "Only a completed video can be remixed, and this job is queued; wait for its completion"
         )
         await complete(here, engine, job_id)
         with pytest.raises(InvalidRequestError, match="must not be empty"):

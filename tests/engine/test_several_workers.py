@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from engine_stubs import Receiver, Upstream
 from engine_waiting import ended, until, until_job, watched
-from storage.postgres_databases import fresh_database
+from storage.postgres_databases import emptied_database
 from structlog.testing import capture_logs
 
 import reelhook
@@ -21,7 +21,7 @@ REFUSAL = {"error": {"message": "Incorrect API key"}}
 async def on_postgres(
     settings: reelhook.Settings, postgres_url: str
 ) -> AsyncIterator[reelhook.Settings]:
-    async with fresh_database(postgres_url) as url:
+    async with emptied_database(postgres_url) as url:
         yield settings.model_copy(update={"database_url": url})
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from engine_clock import ManualClock
 from engine_waiting import until
-from storage.postgres_databases import fresh_database
+from storage.postgres_databases import emptied_database
 
 from reelhook.core.facts import emitter
 from reelhook.core.wakeups import Signal
@@ -163,7 +163,7 @@ async def _target(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator
         migrations.migrate(folder / "reelhook.db")
         yield folder / "reelhook.db"
     else:
-        async with fresh_database(request.getfixturevalue("postgres_url")) as url:
+        async with emptied_database(request.getfixturevalue("postgres_url")) as url:
             yield url
 
 

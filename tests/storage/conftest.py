@@ -20,7 +20,7 @@ from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
-from .postgres_databases import fresh_database
+from .postgres_databases import emptied_database
 from .samples import statement
 
 
@@ -55,7 +55,7 @@ async def opened_sqlite(request: pytest.FixtureRequest) -> AsyncIterator[SQLite]
 
 @asynccontextmanager
 async def opened_postgres(request: pytest.FixtureRequest) -> AsyncIterator[PostgreSQL]:
-    """A database of the test's own, copied from a migrated one."""
+    """A database with the newest schema that nothing else uses meanwhile."""
     async with _opened_on(request.getfixturevalue("postgres_url")) as database:
         yield database
 
@@ -69,7 +69,7 @@ async def opened_given(_request: pytest.FixtureRequest) -> AsyncIterator[Postgre
 
 @asynccontextmanager
 async def _opened_on(server: str) -> AsyncIterator[PostgreSQL]:
-    async with fresh_database(server) as url:
+    async with emptied_database(server) as url:
         database = await PostgreSQL.open(url)
         try:
             yield database
@@ -113,7 +113,7 @@ async def sqlite(request: pytest.FixtureRequest) -> AsyncIterator[SQLite]:
 @pytest.fixture
 async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
     """The URL of a PostgreSQL database of the test's own, for several processes to share."""
-    async with fresh_database(request.getfixturevalue("postgres_url")) as one:
+    async with emptied_database(request.getfixturevalue("postgres_url")) as one:
         yield one
 
 

@@ -14,6 +14,24 @@ _OWN = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 _TEMPLATE = f"reelhook_migrated_{_OWN}"
 _numbers = count(1)
 _migrated: set[str] = set()
+_emptied: dict[str, list[str]] = {}
+_EMPTY = """
+DO $$
+DECLARE name text;
+BEGIN
+  PERFORM pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+  WHERE datname = current_database() AND pid <> pg_backend_pid();
+  SET LOCAL session_replication_role = replica;  -- no foreign key or trigger is asked
+  FOR name IN
+    SELECT tablename FROM pg_tables
+    WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+  LOOP
+    EXECUTE format('DELETE FROM %I', name);
+  END LOOP;
+  PERFORM setval(format('%I', sequencename)::regclass, start_value, false) FROM pg_sequences
+  WHERE schemaname = 'public' AND last_value IS NOT NULL;
+END $$
+"""
 
 
 def on(server: str, database: str) -> str:
@@ -34,6 +52,31 @@ async def _execute(server: str, *statements: str) -> None:
 @asynccontextmanager
 async def fresh_database(server: str) -> AsyncIterator[str]:
     """Make a database with the newest schema; drop it at the end."""
+    name = await _copied(server)
+    try:
+        yield on(server, name)
+    finally:
+        await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@asynccontextmanager
+async def emptied_database(server: str) -> AsyncIterator[str]:
+    """Lend a database with the newest schema and no rows.
+
+    For tests that leave its schema and its own settings alone. Emptying it for the next one takes a
+    tenth of the time that making and dropping one takes.
+    """
+    unused = _emptied.setdefault(server, [])
+    name = unused.pop() if unused else await _copied(server)
+    try:
+        yield on(server, name)
+    finally:
+        await _execute(on(server, name), _EMPTY)
+        unused.append(name)
+
+
+async def _copied(server: str) -> str:
+    """Copy the migrated database; return the copy's name."""
     if server not in _migrated:
         drop = f"DROP DATABASE IF EXISTS {_TEMPLATE}"
         await _execute(server, drop, f"CREATE DATABASE {_TEMPLATE}")
@@ -43,7 +86,4 @@ async def fresh_database(server: str) -> AsyncIterator[str]:
     await _execute(
         server, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}"
     )
-    try:
-        yield on(server, name)
-    finally:
-        await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+    return name

@@ -27,7 +27,7 @@ from reelhook.storage.sqlite.driver import connect
 from reelhook.storage.sqlite.group_commit import run
 
 from .frequent_writes import BROKEN_URL, BUDGET, PRICE, Snapshot, Write, prepared, writes
-from .postgres_databases import fresh_database
+from .postgres_databases import emptied_database
 from .samples import NOW, new
 
 # Ids, positions and an endpoint's `created_at` are left out: they tell the order of the commits.
@@ -133,7 +133,7 @@ def on_sqlite(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="module")
 def on_postgres(postgres_url: str) -> Iterator[Runner]:
     with asyncio.Runner() as runner:
-        databases = fresh_database(postgres_url)
+        databases = emptied_database(postgres_url)
         connection = runner.run(asyncpg.connect(runner.run(databases.__aenter__())))
         yield OnPostgres(runner, connection)
         runner.run(connection.close())

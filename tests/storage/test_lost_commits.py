@@ -23,7 +23,7 @@ from reelhook.storage.store import Store
 
 from .failing_files import FailingFiles, failing_files
 from .gates import held
-from .postgres_databases import fresh_database
+from .postgres_databases import emptied_database
 from .samples import new, statement
 
 RECEIPTS = "SELECT count(*) FROM commits"
@@ -102,7 +102,7 @@ async def behind(url: str) -> AsyncIterator[Behind]:
 async def lost(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Behind]:
     # However long a test takes to deliver a COMMIT after all, the server waits for it.
     monkeypatch.setitem(pool._SESSION, "idle_in_transaction_session_timeout", "0")
-    async with fresh_database(postgres_url) as url, behind(url) as one:
+    async with emptied_database(postgres_url) as url, behind(url) as one:
         yield one
 
 

@@ -10,12 +10,12 @@ import pytest
 from reelhook.storage.postgres import notifier as notifiers
 from reelhook.storage.postgres.notifier import Notifier
 
-from .postgres_databases import fresh_database
+from .postgres_databases import emptied_database
 
 
 @pytest.fixture
 async def url(postgres_url: str) -> AsyncIterator[str]:
-    async with fresh_database(postgres_url) as one:
+    async with emptied_database(postgres_url) as one:
         yield one
 
 

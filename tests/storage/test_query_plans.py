@@ -37,7 +37,7 @@ from reelhook.storage.sqlite.group_commit import run
 from .crowds import crowd
 from .samples import ACCOUNT, ENDPOINT, NOW, REFUSED, SCHEDULE, flat, new
 
-WAITING = 200_000
+WAITING = 20_000
 LOUD, BEFORE, BEHIND = "ep_loud", "ep_a03", "ep_z13"
 """Endpoints of one lane; the loud one is between the others."""
 OWNER = "default"
@@ -162,7 +162,7 @@ def finding(busy: frozenset[str]) -> Operation[Any]:
 
 def offering() -> Operation[Any]:
     event = Event("loud_7", 2, EventKind.STATUS, WireStatus.QUEUED, 0, NOW, None)
-    return delivery_writes.offer(event)
+    return delivery_writes.offer(event, lambda *_: None)
 
 
 def listing(**wanted: str) -> Callable[[], Operation[Any]]:

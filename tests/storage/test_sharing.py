@@ -12,7 +12,7 @@ from reelhook.storage.open import open_store
 from reelhook.storage.store import Store
 
 from .conftest import Sql
-from .postgres_databases import fresh_database
+from .postgres_databases import emptied_database
 from .samples import ACCOUNT, NOW
 
 LANES = tuple(f"lane:{number:02}" for number in range(16))
@@ -185,7 +185,7 @@ async def test_under_a_lease_that_was_lost_nothing_is_written(store: Store) -> N
 async def test_workers_that_start_at_once_on_an_empty_database_do_not_wait_for_each_other(
     postgres_url: str,
 ) -> None:
-    async with fresh_database(postgres_url) as url, AsyncExitStack() as stack:
+    async with emptied_database(postgres_url) as url, AsyncExitStack() as stack:
         stores = [
             Store(await stack.enter_async_context(open_store(url))) for _ in range(4)
         ]  # each with connections of its own, as processes have

@@ -1,9 +1,11 @@
 """Accounts at providers: adapters found by entry point and opened from the settings."""
 
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 
 from reelhook.config import Credential, Settings
 from reelhook.config.prices import tables, worth
@@ -116,11 +118,17 @@ def simulated_accounts(simulator_url: str) -> tuple[Credential, ...]:
 
 def installed() -> dict[str, EntryPoint]:
     """Return all providers by name: those of installed packages, and the built-in ones."""
-    packaged = {entry.name: entry for entry in entry_points(group=GROUP)}
+    packaged = {entry.name: entry for entry in _entry_points(tuple(sys.path))}
     built_in = {
         name: EntryPoint(name, provider.adapter, GROUP) for name, provider in BUILT_IN.items()
     }
     return {**packaged, **built_in}
+
+
+@lru_cache(maxsize=1)
+def _entry_points(_path: tuple[str, ...]) -> EntryPoints:
+    """Read them once: for that, all installed packages are looked through."""
+    return entry_points(group=GROUP)
 
 
 def provider_class(name: str) -> type[HttpProvider]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
@@ -55,6 +55,8 @@ Requests that exceed a limit are refused with these codes, some before any key i
 DESCRIPTION += "".join(f"- `{code}`, {meaning}\n" for code, meaning in REFUSALS.items())
 
 ROUTERS = (
+    openai_videos.router,  # the first ones, since they are read most: routes are matched in order
+    openai_create.router,
     sse.router,  # before the jobs: /api/jobs/events is not a job
     compat.router,
     jobs.router,
@@ -72,11 +74,9 @@ ROUTERS = (
     jwks.router,
     models.router,
     callbacks.router,
-    openai_refused.router,  # before the videos: edits is no video
-    openai_create.router,
-    openai_videos.router,
     openai_content.router,
     openai_models.router,
+    openai_refused.router,
 )
 ERROR_FORMS: Mapping[str, ErrorForm] = {"/v1": OPENAI_FORM}
 """The forms of errors of the doors that have their own, by the beginning of their paths."""
@@ -112,6 +112,12 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+_API = APIRouter(responses=RESPONSES)
+"""Its routes are shared by all applications: FastAPI prepares them once, at the first request."""
+for _router in ROUTERS:
+    _API.include_router(_router)
+
+
 def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
     """Build the application."""
     app = FastAPIOffline(
@@ -119,14 +125,12 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
         title="reelhook",
         version=reelhook.__version__,
         description=DESCRIPTION,
-        responses=RESPONSES,
     )
     routes = declared_routes(app)
     app.state.gateway = gateway
     app.state.options = options
     app.state.stream_slots = sse.StreamSlots(options.limits.streams_max)
-    for router in ROUTERS:
-        app.include_router(router)
+    app.router.routes.extend(_API.routes)
     if options.access.api_key is not None or options.access.key_made.known:
         _describe_key(app, routes)
     refusals = Refusals()

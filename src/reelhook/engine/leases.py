@@ -82,9 +82,9 @@ class Leases:
 
     def lanes(self) -> Mapping[int, Lease]:
         """Return the lanes in which deliveries may begin, with their leases."""
-        found = {}
+        found, now = {}, self._now()
         for lane, lease_id in enumerate(LANE_IDS):
-            lease = self.of(lease_id)
-            if lease is not None and lease not in self._draining and self.good(lease):
+            lease, good_until = self._held.get(lease_id, (None, 0))
+            if lease is not None and lease not in self._draining and now < good_until:
                 found[lane] = lease
         return found

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reelhook.domain.caller import Caller
+from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.job import Status
 from reelhook.domain.problem import Problem
 from reelhook.domain.request import VideoRequest
-from reelhook.ports import JobStore, Provider
+from reelhook.ports import JobReads, JobStore, Provider, StoredJob
 from reelhook.service.providers import provider_of
 
 
@@ -48,3 +48,21 @@ async def remix_of(
         remix_of=job.provider_job_id,
     )
     return Remix(request, job.account)
+
+
+class Remixes:
+    """The videos that others remix."""
+
+    def __init__(self, store: JobReads) -> None:
+        self._store = store
+
+    async def source(self, caller: Caller, remix: StoredJob) -> str | None:
+        """Return the id of the job whose video this one remixes.
+
+        None: it is no remix, or the caller does not see that job.
+        """
+        caller.require(Scope.READ)
+        if remix.request.remix_of is None:
+            return None
+        found = await self._store.job_of_provider([remix.job.account], remix.request.remix_of)
+        return found.job.id if found is not None and caller.may_see(found.job.project) else None

@@ -115,6 +115,7 @@ class Attempts:
         moved = await self._settle(settlement, flight.lease)
         if still_open:
             self.probed.add(endpoint.id)
+            await self._probing.turn()
         if moved is None:
             log.warning("delivery.lost", delivery=delivery.id, lease=flight.lease.id)
         else:
@@ -185,6 +186,8 @@ class Attempts:
             now=now,
             timeout_seconds=PROGRESS_ATTEMPT_SECONDS if progress else ATTEMPT_SECONDS,
             url=due.delivery.url,
+            secret=due.secret,
+            body_format=due.format,
         )
 
 

@@ -14,16 +14,24 @@ from reelhook.core.facts import Emit, EndpointLocked
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.delivery import Delivery
-from reelhook.domain.endpoint import Endpoint, lane_of
+from reelhook.domain.endpoint import lane_of
 from reelhook.domain.event import Instant
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.engine.delivering.attempts import Attempts
 from reelhook.engine.delivering.fair_queue import SLOTS, FairQueue
 from reelhook.engine.delivering.in_flight import InFlight
-from reelhook.engine.delivering.probing import Probing
+from reelhook.engine.delivering.probing import PROBE_SECONDS, Probing
 from reelhook.engine.leases import Leases
 from reelhook.engine.runner import RunningTasks
-from reelhook.ports import Clock, DeliveryStore, DueDeliveries, DueDelivery, Lease, Sender
+from reelhook.ports import (
+    Clock,
+    DeliveryStore,
+    DueDeliveries,
+    DueDelivery,
+    DueEndpoint,
+    Lease,
+    Sender,
+)
 
 READY_PER_ENDPOINT = 100
 """Several times the number that may be in flight, so that a long queue takes few reads."""
@@ -72,6 +80,9 @@ class Deliver:
         """The endpoints that wait because their secrets can't be decrypted here."""
         self._random = random
         self._resting = False
+        self._resting_probes: frozenset[str] = frozenset()
+        """The endpoints that are being put to rest after a probe: they need not be read."""
+        self._sending_probes = False
         self._in_flight: dict[int, InFlight] = {}
         self._finished: set[int] = set()
         """The deliveries whose attempts ended since the current read of the store began."""
@@ -88,7 +99,8 @@ class Deliver:
         self._queue.expire(now)
         await self._preempt_stale(now)
         self._use_lanes(self._leases.lanes())
-        version, busy = self._endpoints.version, self._queue.busy
+        version = self._endpoints.version
+        busy = self._queue.busy | self._attempts.probed | self._resting_probes
         if version != self._endpoints_version:
             # Changed endpoints may change what is ready, and how much may be in flight.
             self._queue.clear()
@@ -103,7 +115,7 @@ class Deliver:
             probes=probes,
         )
         self._endpoints_version = version
-        endpoints = [found for found in due.endpoints if not self._is_locked(found.endpoint)]
+        endpoints = [found for found in due.endpoints if not self._is_locked(found)]
         self._probing.sent(sum(found.endpoint.health.open for found in endpoints), now)
         for found in endpoints:
             # The result of the read may still have deliveries whose attempts ended during it.
@@ -113,12 +125,13 @@ class Deliver:
         self._rest(due.early)
         return self._seconds_until(due)
 
-    def _is_locked(self, endpoint: Endpoint) -> bool:
+    def _is_locked(self, found: DueEndpoint) -> bool:
         """Return True if this process can't sign for the endpoint. It is read again after a pause.
 
         The pause uses no attempt. So the endpoint delays no other, however much waits for it.
         """
-        if not endpoint.locked:
+        endpoint = found.endpoint
+        if not found.locked:
             self._locked.discard(endpoint.id)
             return False
         self._queue.pause(endpoint.id, self._clock.now(), self._random)
@@ -132,11 +145,15 @@ class Deliver:
         endpoint_ids = tuple(self._attempts.probed.union(early))
         if endpoint_ids and not self._resting and not self.tasks.draining:
             self._resting = True
+            self._resting_probes = frozenset(self._attempts.probed)
             self._attempts.probed.clear()
             self.tasks.spawn(self._store.rest_endpoints(endpoint_ids), self._rested)
 
     def _rested(self) -> None:
         self._resting = False
+        if self._resting_probes or self._attempts.probed:
+            self.signal.set()  # the time of their next probes is to be read
+        self._resting_probes = frozenset()
 
     def _use_lanes(self, lanes: Mapping[int, Lease]) -> None:
         """Forget deliveries that were read under other leases: other workers may have sent them."""
@@ -184,22 +201,48 @@ class Deliver:
 
     def _start_ready(self) -> None:
         """Start attempts at ready deliveries while slots are free. Endpoints take turns."""
+        self._forget_changed()
+        now = self._clock.now()
+        while not self.tasks.draining and (due := self._queue.take(now)):
+            self._start(due, now)
+        if self._queue.has_probes and not self._sending_probes and not self.tasks.draining:
+            self._sending_probes = True
+            self.tasks.spawn(self._send_probes(), self._probes_sent)
+        if self._queue.expired:
+            self.signal.set()
+
+    async def _send_probes(self) -> None:
+        """Start the ready probes one by one, so that no other delivery waits for several."""
+        while not self.tasks.draining:
+            self._forget_changed()
+            now = self._clock.now()
+            due = self._queue.take_probe(now)
+            if due is None:
+                break
+            self._start(due, now)
+            await asyncio.sleep(PROBE_SECONDS)
+        if self._queue.expired:
+            self.signal.set()
+
+    def _probes_sent(self) -> None:
+        self._sending_probes = False
+
+    def _forget_changed(self) -> None:
+        """Forget ready deliveries if endpoints or leases have changed since they were read."""
         if self._endpoints_version != self._endpoints.version:
             self._queue.clear()  # nothing is sent with a secret that was just replaced
             self.signal.set()
         if self._lanes != self._leases.lanes():
             self._queue.clear()
             self.signal.set()
-        now = self._clock.now()
-        while not self.tasks.draining and (due := self._queue.take(now)):
-            lease = self._lanes[lane_of(due.delivery.endpoint_id)]
-            flight = InFlight(due, self._endpoints_version, lease, now)
-            self._in_flight[due.delivery.id] = flight
-            self.tasks.spawn(
-                self._carry_out(flight), partial(self._finish, due), job=due.delivery.job_id
-            )
-        if self._queue.expired:
-            self.signal.set()
+
+    def _start(self, due: DueDelivery, now: Instant) -> None:
+        lease = self._lanes[lane_of(due.delivery.endpoint_id)]
+        flight = InFlight(due, self._endpoints_version, lease, now)
+        self._in_flight[due.delivery.id] = flight
+        self.tasks.spawn(
+            self._carry_out(flight), partial(self._finish, due), job=due.delivery.job_id
+        )
 
     def _finish(self, due: DueDelivery) -> None:
         del self._in_flight[due.delivery.id]
@@ -224,7 +267,7 @@ class Deliver:
             found = await self._store.due_delivery(delivery.id, self._clock.now())
             if found is None or self._queue.queue(delivery.endpoint_id).endpoint.held_back:
                 return False
-            if self._is_locked(found.endpoint):
+            if self._is_locked(found):
                 return False
             self._queue.update(found.endpoint)
             (flight.due,) = found.deliveries

@@ -1,7 +1,8 @@
 """The queue of deliveries that are ready to be sent, in which no receiver holds up another.
 
 Endpoints take turns. Each has at most a few requests in flight, and half of all slots are kept for
-first attempts. Ready deliveries were read from the store a short time ago.
+first attempts. Endpoints with an open breaker have a separate order, since probes are paced. Ready
+deliveries were read from the store a short time ago.
 """
 
 from collections import deque
@@ -61,6 +62,8 @@ class FairQueue:
         self._concurrency = concurrency
         self._queues: dict[str, EndpointQueue] = {}
         self._order: deque[str] = deque()
+        self._probe_order: deque[str] = deque()
+        """The order of the endpoints with an open breaker."""
         self._held_back: list[EndpointQueue] = []
         """Queues that have only retries, while all slots for retries are taken."""
         self._windows: dict[str, tuple[Instant, tuple[Bucket, ...]]] = {}
@@ -128,6 +131,7 @@ class FairQueue:
         self._forget_idle(now)
         self._expire_pauses(now)
         self._order.clear()
+        self._probe_order.clear()
         self._held_back = []
         for queue in self._queues.values():
             queue.in_order = False
@@ -195,10 +199,25 @@ class FairQueue:
         self._queues[endpoint.id] = queue
         return queue
 
+    @property
+    def has_probes(self) -> bool:
+        """True if `take_probe` may return a delivery."""
+        return bool(self._probe_order)
+
     def take(self, now: Instant) -> DueDelivery | None:
-        """Return the next delivery to send, or None. It counts as in flight from now on."""
-        while self._order and self._in_flight < SLOTS:
-            queue = self._queues[self._order.popleft()]
+        """Return the next delivery to send, or None. It counts as in flight from now on.
+
+        Endpoints with an open breaker are left to `take_probe`.
+        """
+        return self._take(self._order, now)
+
+    def take_probe(self, now: Instant) -> DueDelivery | None:
+        """Do the same as `take` for endpoints with an open breaker."""
+        return self._take(self._probe_order, now)
+
+    def _take(self, order: deque[str], now: Instant) -> DueDelivery | None:
+        while order and self._in_flight < SLOTS:
+            queue = self._queues[order.popleft()]
             queue.in_order = False
             if queue.ready and now - queue.read_at > READY_MILLISECONDS:
                 queue.ready.clear()
@@ -221,7 +240,8 @@ class FairQueue:
     def _enqueue(self, queue: EndpointQueue) -> None:
         if queue.ready and not queue.in_order and not self._is_full(queue):
             queue.in_order = True
-            self._order.append(queue.endpoint.id)
+            order = self._probe_order if queue.endpoint.health.open else self._order
+            order.append(queue.endpoint.id)
 
     def _first_allowed(self, queue: EndpointQueue) -> DueDelivery | None:
         """Return the first delivery, or the first new one if all slots for retries are taken."""

@@ -29,6 +29,7 @@ from reelhook.providers.http.json_fields import Fields, encodable, is_segment, r
 from reelhook.providers.http.paid_post import PaidPost
 from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.http.submit_outcome import outcome
+from reelhook.providers.openai.fields import size_of
 from reelhook.providers.openai.refusals import definite_refusal
 from reelhook.providers.openai.request import encoding_of, form_of, json_of, refusal_before_sending
 from reelhook.providers.openai.server import OpenAIServer
@@ -142,7 +143,7 @@ class Create:
     def _outcome(self, request: VideoRequest, response: ProviderResponse) -> SubmitOutcome:
         kind = kind_of(None, response)  # a gateway names itself in each response
         kind = self._server.kind if kind is ServerKind.UNKNOWN else kind
-        definite = definite_refusal(kind, response, request.size, self._now())
+        definite = definite_refusal(kind, response, size_of(request), self._now())
         submitted = definite or outcome(response, self._accepted, self._now())
         mark = unmarked(request.model)[1]
         if isinstance(submitted, InDoubt) and FACTS[kind].forwards:
