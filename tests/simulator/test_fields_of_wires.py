@@ -1,4 +1,4 @@
-"""The simulator takes each field as our adapters send it, and refuses wrong types as they would."""
+"""The simulator takes each field as our adapters send it, and refuses fields of wrong types."""
 
 from collections.abc import AsyncIterator, Callable
 from random import Random

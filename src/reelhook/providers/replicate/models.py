@@ -33,6 +33,8 @@ _KLING = FieldNames(
 )
 _BY_MODEL = {
     "kwaivgi/kling-v2.1": replace(_KLING, resolution="mode", audio=None, reference_images=None),
+    # From its README; the names of its other inputs are not stated there.
+    "kwaivgi/kling-v4.0": replace(_KLING, reference_videos="reference_videos"),
 }
 _BY_START = {  # by the start of the model's name: its family
     "google/veo-": replace(_USUAL, last_frame="last_frame"),

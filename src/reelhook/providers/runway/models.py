@@ -2,8 +2,10 @@
 
 From runwayml-python 5.24 (`types/text_to_video_create_params.py`,
 `types/image_to_video_create_params.py`). `ratio` there is a size, "1280:720"; two models take
-"16:9" and a `resolution` instead. References exclude frames at ByteDance's, MiniMax's and Alibaba's
-models ("the two modes cannot be mixed"), and at those that `image_to_video` gives no references.
+"16:9" and a `resolution` instead.
+
+ByteDance's, MiniMax's and Alibaba's models take references or frames ("The two modes cannot be
+mixed"). So do the models that take references in `text_to_video` only.
 """
 
 from collections.abc import Mapping
