@@ -9,9 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reelhook.domain.request import IMAGE_CHARACTERS_MAX
-
-BYTES_MAX = IMAGE_CHARACTERS_MAX * 3 // 4 - 100
+from reelhook.domain.media import FILES_BYTES_MAX
 
 Script = Annotated[
     str,
@@ -136,9 +134,9 @@ def image_uri(image: str) -> str:
         raise typer.BadParameter(
             f"{image} can't be read ({error.strerror})", param_hint="--image"
         ) from None
-    if len(content) > BYTES_MAX:
+    if len(content) > FILES_BYTES_MAX:
         raise typer.BadParameter(
-            f"{image} has {len(content)} bytes, and a request carries at most {BYTES_MAX}; "
+            f"{image} has {len(content)} bytes, and a request carries at most {FILES_BYTES_MAX}; "
             "shrink it, or upload it where the provider can fetch it and give its URL",
             param_hint="--image",
         )
