@@ -91,7 +91,9 @@ _SENTENCES: Mapping[Problem, str] = {
         "{model} gives the video the ratio of its image; leave {field} out"
     ),
 }
-_SEPARATORS = {"names": " or "}
+_SEPARATORS = {"names": " or ", "did_you_mean": " or "}
+_ADVICE = {"models_that_can": "; models that can: {}", "did_you_mean": ". Did you mean {}?"}
+"""Texts after the sentence, for those of these facts that there are."""
 
 
 def sentence(
@@ -102,7 +104,8 @@ def sentence(
     A door that has a better sentence for its readers gives its own `template`.
     """
     texts = {name: _text(name, value) for name, value in facts.items()}
-    return (template or _SENTENCES[problem]).format_map(texts | {"field": field})
+    advice = "".join(text.format(texts[name]) for name, text in _ADVICE.items() if name in texts)
+    return (template or _SENTENCES[problem]).format_map(texts | {"field": field}) + advice
 
 
 def _text(name: str, value: object) -> str:

@@ -47,6 +47,7 @@ from reelhook.service.deleting import Deleting
 from reelhook.service.destinations import Destinations
 from reelhook.service.followers import Followers
 from reelhook.service.job_filters import check_filter
+from reelhook.service.model_advice import advising
 from reelhook.service.providers import account_errors_hidden, provider_of
 from reelhook.service.reading_back import read_back, record_change
 
@@ -126,7 +127,8 @@ class Jobs:
         check_request(request)
         check_labels(labels)
         own = self._destinations.own(caller.project, webhook_url, callback_secret, callback_format)
-        choice, *_ = routes = self._catalog.routes(request)
+        with advising(caller, self._catalog, request):
+            choice, *_ = routes = self._catalog.routes(request)
         for route in routes:
             caller.check_model(route.display_name)
         request = replace(request, model=choice.model)
