@@ -63,10 +63,10 @@ $(PEERS)/.done: requirements/litellm.txt
 
 tests/peers/node_modules/.done: tests/peers/package-lock.json
 	@command -v npm >/dev/null || \
-	  { echo "npm is missing: install Node.js 22 or newer (.ci/run takes it from requirements/node.txt)"; exit 1; }
+	  { echo "npm is missing: install Node.js 24.18 or newer (.ci/run takes it from requirements/node.txt)"; exit 1; }
 	@npm ci --prefix tests/peers --silent --no-audit --no-fund && touch $@
 
-check-peers: $(VENV)/.dev $(PEERS)/.done tests/peers/node_modules/.done ## jobs through aimock and LiteLLM's proxy, which others wrote (Node 22 or newer)
+check-peers: $(VENV)/.dev $(PEERS)/.done tests/peers/node_modules/.done ## jobs through aimock and LiteLLM's proxy, which others wrote (Node 24.18 or newer)
 	@LITELLM=$(CURDIR)/$(PEERS)/bin/litellm $(BIN)/python -m pytest -m peers tests/peers
 
 # The vendors' servers with what they import, 4 GB; torch by itself, so that pip may take a build for

@@ -50,7 +50,7 @@ async def test_a_form_reaches_the_provider(tmp_path: Path) -> None:
 @pytest.mark.parametrize("as_form", [True, False])
 async def test_every_field_of_ours_arrives_in_both_forms(tmp_path: Path, as_form: bool) -> None:
     extra = {
-        "aspect_ratio": "1:1",
+        "aspect_ratio": "16:9",
         "resolution": "720p",
         "seed": 7,
         "negative_prompt": "rain",
@@ -71,9 +71,9 @@ async def test_every_field_of_ours_arrives_in_both_forms(tmp_path: Path, as_form
         hook = await server.endpoint(f"{URL}/other")
         extra["endpoints"] = [hook["id"]]
         if as_form:
-            video_id = (await created(sdk, extra_body=extra)).id
+            video_id = (await created(sdk, size="1280x720", extra_body=extra)).id
         else:
-            video_id = (await posted(sdk, **extra))["id"]
+            video_id = (await posted(sdk, **{**extra, "size": "1280x720"}))["id"]
         app: Any = server.hook.asgi
         stored = await app.state.gateway.jobs.job(OPERATOR, job_id_of(video_id))
         request = stored.request

@@ -194,6 +194,9 @@ async def choosing(stage: TwoProjects) -> None:
 
 RULES: dict[str, Rule] = {
     "jobs.submit": submitting,
+    "jobs.remix": same_as_unknown(
+        lambda stage, job: stage.gateway.jobs.remix(OURS, job.id, "A fox"), "job", JobNotFoundError
+    ),
     "jobs.register": registering,
     "jobs.job": same_as_unknown(
         lambda stage, job: stage.gateway.jobs.job(OURS, job.id), "job", JobNotFoundError

@@ -129,6 +129,7 @@ async def test_models_show_what_they_take_and_how_many(tmp_path: Path) -> None:
         names = {
             *("resolutions", "negativePrompt", "audio", "lastFrame"),
             *("referenceImagesMax", "referenceVideosMax", "referenceAudiosMax"),
+            "referencesOrFrames",
         }
         for model in (await server.get("/api/models")).json()["models"]:
             assert names <= set(model)

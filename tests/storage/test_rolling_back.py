@@ -55,6 +55,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "negative-prompt": {"negative_prompt": "rain"},
     "silence": {"audio": False},
     "last-frame": {"last_frame": "https://example.com/end.png"},
+    "remix": {"remix_of": "video_1"},
     "references": {"reference_images": ("https://example.com/anna.png",)},
 }
 OF_JOB: dict[str, dict[str, Any]] = {"provider": {"provider": "ark"}, "account": {"pinned": True}}

@@ -38,6 +38,9 @@ class Problem(StrEnum):
     NOT_OFFERED_BY_MODEL = "not_offered_by_model"
     RATIO_NOT_OFFERED_BY_MODEL = "ratio_not_offered_by_model"
     RATIO_SET_BY_IMAGE = "ratio_set_by_image"
+    REFERENCES_OR_FRAMES = "references_or_frames"
+    NOT_COMPLETED = "not_completed"
+    NO_REMIX = "no_remix"
 
 
 _SENTENCES: Mapping[Problem, str] = {
@@ -90,6 +93,13 @@ _SENTENCES: Mapping[Problem, str] = {
     Problem.RATIO_SET_BY_IMAGE: (
         "{model} gives the video the ratio of its image; leave {field} out"
     ),
+    Problem.REFERENCES_OR_FRAMES: (
+        "{model} takes references or a first and a last image, not both; leave {field} out"
+    ),
+    Problem.NOT_COMPLETED: (
+        "Only a completed video can be remixed, and this job is {status}; wait for its completion"
+    ),
+    Problem.NO_REMIX: "{provider} can't remix a video; submit a new job with the whole prompt",
 }
 _SEPARATORS = {"names": " or ", "did_you_mean": " or "}
 _ADVICE = {"models_that_can": "; models that can: {}", "did_you_mean": ". Did you mean {}?"}

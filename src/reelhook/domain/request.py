@@ -41,7 +41,8 @@ class VideoRequest(EarlierNames):
     beginning of the prompt unless a door gives another one. `image` and `last_frame` are the first
     and the last image of the video; they and the references are http(s) URLs or `data:` URIs.
     `resolution` is like "720p" or "4k". `audio` None: the model's own choice. `options` are passed
-    to the provider unchanged.
+    to the provider unchanged. `remix_of` is the provider's id of a video that this one changes; the
+    other fields are then those of that video.
     `fallbacks` are the models to try next, in order, if the previous one definitely did not accept;
     see `domain.catalog` for their form. `door_fields` are kept with the job for the door that made
     the request; no provider gets them. A client's own metadata belongs to the job instead.
@@ -62,6 +63,7 @@ class VideoRequest(EarlierNames):
     reference_images: tuple[str, ...] = ()
     reference_videos: tuple[str, ...] = ()
     reference_audios: tuple[str, ...] = ()
+    remix_of: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     fallbacks: tuple[str, ...] = ()
     door_fields: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -107,6 +109,8 @@ def _check_video(request: VideoRequest) -> None:
     if request.negative_prompt is not None:
         check_text("negative_prompt", request.negative_prompt, PROMPT_CHARACTERS_MAX)
     _check_files(request)
+    if request.remix_of is not None:
+        _check_form("remix_of", request.remix_of, PROVIDER_JOB_ID)
 
 
 def _check_files(request: VideoRequest) -> None:

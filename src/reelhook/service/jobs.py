@@ -50,6 +50,7 @@ from reelhook.service.job_filters import check_filter
 from reelhook.service.model_advice import advising
 from reelhook.service.providers import account_errors_hidden, provider_of
 from reelhook.service.reading_back import read_back, record_change
+from reelhook.service.remixes import remix_of
 
 WRITE_TRIES = 5
 """The number of tries to change a job while others change it too."""
@@ -111,6 +112,7 @@ class Jobs:
         callback_secret: str | None = None,
         callback_format: str | None = None,
         call: ClientCall | None = None,
+        account: str | None = None,
     ) -> Created:
         """Store a new job and have it created at the provider. Returns before that happens.
 
@@ -118,17 +120,18 @@ class Jobs:
 
         Its events go to `webhook_url` and to the registered `endpoints`; if neither is given, to
         the default endpoint. At `webhook_url`, `callback_secret` signs them, and their bodies are
-        in `callback_format`. Raises `InvalidRequestError` if an endpoint does not exist, if the
-        model or one of its fallbacks can't satisfy the request, or if the project may not have
-        jobs of this priority. Raises `ModelNotAllowedError` if the caller may not use one of the
-        models, or `BudgetError` if a budget has no room.
+        in `callback_format`. If `account` is given, no other may create the job. Raises
+        `InvalidRequestError` if an endpoint does not exist, if the model or one of its fallbacks
+        can't satisfy the request, or if the project may not have jobs of this priority. Raises
+        `ModelNotAllowedError` if the caller may not use one of the models, or `BudgetError` if a
+        budget has no room.
         """
         caller.require(Scope.SUBMIT)
         check_request(request)
         check_labels(labels)
         own = self._destinations.own(caller.project, webhook_url, callback_secret, callback_format)
         with advising(caller, self._catalog, request):
-            choice, *_ = routes = self._catalog.routes(request)
+            choice, *_ = routes = self._catalog.routes(request, account)
         for route in routes:
             caller.check_model(route.display_name)
         request = replace(request, model=choice.model)
@@ -167,6 +170,42 @@ class Jobs:
             )
         finally:
             self._signals.submit.publish()  # it may be stored even after an error
+
+    async def remix(
+        self,
+        caller: Caller,
+        job_id: str,
+        prompt: str,
+        webhook_url: str | None = None,
+        idempotency: IdempotencyKey | None = None,
+        endpoints: Sequence[str] = (),
+        *,
+        labels: Labels = NO_LABELS,
+        priority: Priority = Priority.NORMAL,
+        callback_secret: str | None = None,
+        callback_format: str | None = None,
+        call: ClientCall | None = None,
+    ) -> Created:
+        """Store a new job that changes the video of a completed one by a new prompt; see `submit`.
+
+        Its provider gets a paid create, like any other. Raises `JobNotFoundError`, or
+        `InvalidRequestError` if the video is not completed or its provider has no remix.
+        """
+        caller.require(Scope.SUBMIT)
+        remix = await remix_of(self._store, self._providers, caller, job_id, prompt)
+        return await self.submit(
+            caller,
+            remix.request,
+            webhook_url,
+            idempotency,
+            endpoints,
+            labels=labels,
+            priority=priority,
+            callback_secret=callback_secret,
+            callback_format=callback_format,
+            call=call,
+            account=remix.account,
+        )
 
     async def register(
         self,

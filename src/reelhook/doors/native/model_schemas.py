@@ -57,6 +57,9 @@ class ModelResponse(Schema):
     reference_images_max: int | None = Field(description="The most of a request; 0: none")
     reference_videos_max: int | None
     reference_audios_max: int | None
+    references_or_frames: bool = Field(
+        description="References can't be combined with image or lastFrame"
+    )
     prompt_characters_max: int | None
     prices: list[PriceTableResponse] = Field(description="[]: no price is known")
 
@@ -143,6 +146,7 @@ def model_response(model: ModelRoute) -> ModelResponse:
         reference_images_max=limits.reference_images_max,
         reference_videos_max=limits.reference_videos_max,
         reference_audios_max=limits.reference_audios_max,
+        references_or_frames=limits.references_or_frames,
         prompt_characters_max=limits.prompt_characters_max,
         prices=_prices(model),
     )

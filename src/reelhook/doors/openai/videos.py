@@ -52,7 +52,8 @@ async def retrieve(video_id: str, context: ContextOf) -> JSONResponse:
     job_id = job_id_of(video_id)
     stored = await context.gateway.jobs.job(context.caller, job_id)
     await context.gateway.client_calls.used(context.caller, job_id)
-    return video_response(context, video_of(stored))
+    source = await context.gateway.remixes.source(context.caller, stored)
+    return video_response(context, video_of(stored, source))
 
 
 def _cursor(after: str | None) -> str | None:

@@ -37,6 +37,7 @@ def _request_columns() -> list[sa.Column[Any]]:
         sa.Column("reference_images", sa.Text),
         sa.Column("reference_videos", sa.Text),
         sa.Column("reference_audios", sa.Text),
+        sa.Column("remix_of", sa.Text),
     ]
 
 
