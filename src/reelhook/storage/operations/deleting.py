@@ -1,9 +1,10 @@
-"""The operation that deletes a job: its row stays for the id and the costs, without its content."""
+"""Operations of deleted jobs: a row stays for the id and the costs, without its content."""
 
 from collections.abc import Mapping
 
 from reelhook.domain.audit import AuditEntry
 from reelhook.domain.audit_facts import job_facts
+from reelhook.domain.conflicts import JobDeletedError
 from reelhook.domain.errors import JobNotFoundError
 from reelhook.domain.event import Instant
 from reelhook.storage.operation import Operation, Statement
@@ -53,3 +54,9 @@ def delete(
     yield Statement(_EMPTY_EVENTS, (job_id, b""))
     yield from trail.add_change(audit, job.project, job_facts(job), None)
     return True
+
+
+def check_not_deleted(job_id: str) -> Operation[None]:
+    """Raise `JobDeletedError` if a request would get a job that was deleted."""
+    if (yield Statement("SELECT 1 FROM jobs WHERE id = ?1 AND deleted_at IS NOT NULL", (job_id,))):
+        raise JobDeletedError(job_id)
