@@ -47,6 +47,7 @@ pytestmark = pytest.mark.long
 
 ASKED: dict[str, dict[str, Any]] = {
     "image": {"image": "https://example.com/anna.png"},
+    "file": {"image": "file:0123"},
     "seed": {"seed": 7},
     "options": {"options": {"quality": "high"}},
     "ratio": {"aspect_ratio": "9:16"},
@@ -84,7 +85,8 @@ def go_back(target: Path | str, revision: str) -> None:
 
 def demanding(name: str) -> NewJob:
     """A job that asks for something that older versions can't keep."""
-    made = new(name, request=replace(CAT, **ASKED.get(name, {})))
+    request = replace(CAT, **ASKED.get(name, {}))
+    made = new(name, request=request, urls=(f"{URL}/{name}",))
     return replace(made, job=replace(made.job, **OF_JOB.get(name, {})))
 
 

@@ -9,9 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from reelhook.domain.request import IMAGE_CHARACTERS_MAX
+from reelhook.domain.media import FILES_BYTES_MAX
 
-BYTES_MAX = IMAGE_CHARACTERS_MAX * 3 // 4 - 100
 _LIKE = {
     "image": "an image; give https://... or a .png, .jpg or .webp file",
     "video": "a video; give https://... or a .mp4, .mov or .webm file",
@@ -229,9 +228,9 @@ def file_uri(file: str, option: str, kind: str = "image") -> str:
         raise typer.BadParameter(
             f"{file} can't be read ({error.strerror})", param_hint=option
         ) from None
-    if len(content) > BYTES_MAX:
+    if len(content) > FILES_BYTES_MAX:
         raise typer.BadParameter(
-            f"{file} has {len(content)} bytes, and a request carries at most {BYTES_MAX}; "
+            f"{file} has {len(content)} bytes, and a request carries at most {FILES_BYTES_MAX}; "
             "shrink it, or upload it where the provider can fetch it and give its URL",
             param_hint=option,
         )

@@ -18,6 +18,7 @@ class Problem(StrEnum):
     RANGE = "range"
     RESERVED = "reserved"
     NOT_AN_IMAGE = "not_an_image"
+    FILES_TOO_LARGE = "files_too_large"
     NOT_A_FILE = "not_a_file"
     NOT_AN_OBJECT = "not_an_object"
     NOT_ONE_OF = "not_one_of"
@@ -56,6 +57,9 @@ _SENTENCES: Mapping[Problem, str] = {
     Problem.RESERVED: "{field} must not be {value}, which is reserved",
     Problem.NOT_AN_IMAGE: (
         "{field} must be an http(s) URL, or an image as data:image/png;base64,..."
+    ),
+    Problem.FILES_TOO_LARGE: (
+        "The files of one request may have {limit} MiB together; give some of them by their URLs"
     ),
     Problem.NOT_A_FILE: (
         "{field} must be an http(s) URL, or the file itself as data:{kind}/...;base64,..."

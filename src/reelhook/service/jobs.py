@@ -5,6 +5,7 @@ from dataclasses import replace
 from random import Random
 
 from reelhook.core.recording import Recording
+from reelhook.core.request_files import taken_out
 from reelhook.core.wakeups import Signals
 from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Actor, Caller, Scope
@@ -19,6 +20,7 @@ from reelhook.domain.errors import (
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status
 from reelhook.domain.labels import NO_LABELS, Labels, check_labels
+from reelhook.domain.media import File
 from reelhook.domain.over_budget import OverBudgetError
 from reelhook.domain.price import Price
 from reelhook.domain.pricing import estimates
@@ -134,7 +136,7 @@ class Jobs:
             choice, *_ = routes = self._catalog.routes(request, account)
         for route in routes:
             caller.check_model(route.display_name)
-        request = replace(request, model=choice.model)
+        request, files = await taken_out(replace(request, model=choice.model))
         prices = tuple(estimates(routes, request))
         now = self._clock.now()
         job = Job(
@@ -167,6 +169,7 @@ class Jobs:
                 key,
                 prices=prices,
                 client_try=client_try,
+                files=files,
             )
         finally:
             self._signals.submit.publish()  # it may be stored even after an error
@@ -275,6 +278,7 @@ class Jobs:
         *,
         audit: AuditEntry | None = None,
         prices: tuple[Price | None, ...] | None = None,
+        files: tuple[File, ...] = (),
         client_try: ClientTry | None = None,
     ) -> Created:
         new = NewJob(
@@ -287,6 +291,7 @@ class Jobs:
             sees=caller.sees,
             sharing=sharing(self._providers, job.account),
             prices=prices,
+            files=files,
             client_try=client_try,
         )
         try:

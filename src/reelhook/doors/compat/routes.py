@@ -1,6 +1,7 @@
 """The routes of the first client: request a video, estimate its price, and read its status."""
 
 import json
+from functools import partial
 from hashlib import sha256
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from reelhook.doors.compat.schemas import (
 from reelhook.doors.context import ContextOf
 from reelhook.doors.labels import priority_named
 from reelhook.doors.media_urls import check_media_urls
+from reelhook.doors.multipart import in_thread_if_large
 from reelhook.doors.policy import KeyRoute, carries_inline_files, needs
 from reelhook.gateway import IdempotencyKey
 
@@ -51,7 +53,9 @@ async def generate(
     key = None
     if idempotency_key is not None:
         holder = holder_of(context.request, options.access)
-        key = IdempotencyKey(holder, idempotency_key, _fingerprint(body, version))
+        size = len(await context.request.body())
+        fingerprint = await in_thread_if_large(size, partial(_fingerprint, body, version))
+        key = IdempotencyKey(holder, idempotency_key, fingerprint)
     created = await context.gateway.jobs.submit(
         context.caller,
         video,

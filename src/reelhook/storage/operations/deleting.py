@@ -9,6 +9,7 @@ from reelhook.domain.errors import JobNotFoundError
 from reelhook.domain.event import Instant
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations import audit as trail
+from reelhook.storage.operations import files
 from reelhook.storage.operations.ownership import of_project
 from reelhook.storage.operations.rows import REQUEST_COLUMNS, STATE, job_of
 
@@ -48,7 +49,10 @@ def delete(
     job = job_of(rows[0])
     if not job.status.terminal or job.in_doubt_now:
         return False
+    hashes = yield from files.of_job(job_id)
     yield Statement(_CLEAR, (job_id, now))
+    yield Statement("DELETE FROM job_files WHERE job_id = ?1", (job_id,))
+    yield from files.remove_unused(job.project, hashes)
     yield Statement("DELETE FROM deliveries WHERE job_id = ?1", (job_id,))
     yield Statement("DELETE FROM job_metadata WHERE job_id = ?1", (job_id,))
     yield Statement(_EMPTY_EVENTS, (job_id, b""))

@@ -27,6 +27,7 @@ from reelhook.storage.operations import (
     audit,
     client_calls,
     deleting,
+    files,
     idempotency,
     projects,
     reservations,
@@ -119,6 +120,7 @@ def create(new: NewJob) -> Operation[Created]:
     destinations = yield from projects.destinations(new)
     yield from _check_priority(new.job)
     yield from check_registered(destinations, new.job.project)
+    held = yield from files.held(new)
     if new.job.adopted_from is not None and not (
         yield from close_doubt(new.job.adopted_from, new.job.created_at)
     ):
@@ -129,6 +131,7 @@ def create(new: NewJob) -> Operation[Created]:
     if new.job.adopted_from is not None:
         yield from reservations.move(new.job.adopted_from, new.job.id)
     yield from _add_metadata(new.job)
+    yield from files.link(new, held)
     yield from add_deliveries(new.job, destinations)
     if new.idempotency:
         yield from idempotency.keep(new.idempotency, new.job.id, new.job.created_at)

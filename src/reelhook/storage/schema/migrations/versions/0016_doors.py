@@ -1,4 +1,4 @@
-"""doors: fields of requests beyond the first door's, formats of webhook bodies
+"""doors: fields of requests beyond the first door's, and their files; formats of webhook bodies
 
 Processes of the previous version must not run at the same time: they would create jobs without
 these fields, and pay for a different video.
@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from reelhook.storage.schema.migrations.dialects import Counter, where
+from reelhook.storage.schema.migrations.dialects import Counter, is_sqlite, where
 from reelhook.storage.schema.migrations.ending import end_jobs
 from reelhook.storage.schema.migrations.video_jobs_view import video_jobs
 
@@ -45,9 +45,38 @@ def upgrade() -> None:
     """Add the columns and tables."""
     for column in _request_columns():
         op.add_column("jobs", column)
+    _create_files()
     _add_formats()
     _create_client_calls()
     _add_deletion()
+
+
+def _create_files() -> None:
+    """Add the files of requests, and the jobs that have them.
+
+    The body is the last column, so that SQLite reads the others without it. Images do not compress.
+    """
+    op.create_table(
+        "files",
+        sa.Column("project", sa.Text, primary_key=True),
+        sa.Column("hash", sa.Text, primary_key=True),
+        sa.Column("content_type", sa.Text, nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+    )
+    if not is_sqlite():
+        op.execute("ALTER TABLE files ALTER COLUMN body SET STORAGE EXTERNAL")
+    op.create_table(
+        "job_files",
+        sa.Column(
+            "job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+        ),
+        sa.Column("project", sa.Text, nullable=False),
+        sa.Column("hash", sa.Text, primary_key=True),
+        sa.ForeignKeyConstraint(["project", "hash"], ["files.project", "files.hash"]),
+    )
+    op.create_index("job_files_by_file", "job_files", ["project", "hash"])
 
 
 def _add_formats() -> None:
@@ -152,6 +181,7 @@ def downgrade() -> None:
     """Remove what was added. Jobs stay, except waiting ones that would be created differently."""
     _remove_deletion()
     needs = " OR ".join(f"{column.name} IS NOT NULL" for column in _request_columns())
+    needs += " OR image LIKE 'file:%'"
     why = "The database was rolled back to a version that can't keep all that this job asked for; "
     end_jobs(
         f"status = 'accepted' AND ({needs})",
@@ -165,6 +195,8 @@ def downgrade() -> None:
         error=f"{why}whether its provider has it is not known, look there",
         next_at=True,
     )
+    op.drop_table("job_files")
+    op.drop_table("files")
     _remove_formats()
     op.drop_table("client_calls")
     for column in reversed(_request_columns()):
