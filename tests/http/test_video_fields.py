@@ -1,11 +1,13 @@
 """The fields of requests beyond the first ones: at `/api/generate` and in Python."""
 
 import base64
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gateways import AT_ONCE, Gateway, gateway
+from receivers import Receiver, receiver
 
 from reelhook.domain.caller import OPERATOR
 from reelhook.domain.request import VideoRequest
@@ -133,3 +135,26 @@ async def test_models_show_what_they_take_and_how_many(tmp_path: Path) -> None:
         }
         for model in (await server.get("/api/models")).json()["models"]:
             assert names <= set(model)
+
+
+async def test_a_request_s_own_url_gets_its_format_and_secret(tmp_path: Path) -> None:
+    async with receiver() as client, gateway(tmp_path, AT_ONCE) as server:
+        options = {"callbackFormat": "openai", "callbackSecret": "a-secret-of-the-client"}
+        await server.submit(callbackUrl=client.url, **options)
+        names: dict[str, Any] = {"webhook_url": client.url, "seconds": "1", "size": "64x64"}
+        await server.hook.submit("A fox", **names, callback_format="openai")
+        completed = [one async for one in endings(client, 2)]
+        assert all(body["type"] == "video.completed" for body in completed)
+
+
+async def endings(client: Receiver, count: int) -> AsyncIterator[Any]:
+    """Yield the bodies of the first completions, each of another job."""
+    seen: set[str] = set()
+    while len(seen) < count:
+        one = await client.first(
+            lambda one: (
+                one.body.get("type") == "video.completed" and one.body["data"]["id"] not in seen
+            )
+        )
+        seen.add(one.body["data"]["id"])
+        yield one.body
