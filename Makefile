@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-budgets bench-delivery bench-failing bench-fairness bench-keys bench-kill bench-lists bench-memory bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-budgets bench-delivery bench-failing bench-fairness bench-keys bench-kill bench-lists bench-memory bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-retries bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -149,6 +149,9 @@ bench-restore: $(VENV)/.dev ## a copy in the middle, kill -9 and a start on the 
 
 bench-retention: $(VENV)/.dev ## creates while 100,000 old jobs are removed
 	@$(BIN)/python -m bench.retention
+
+bench-retries: $(VENV)/.dev ## the official openai client's retries through a proxy that loses much (10 minutes)
+	@$(BIN)/python -W ignore::DeprecationWarning -m bench.retries
 
 bench-watch: $(VENV)/.dev ## 1,000 to 100,000 pending jobs of one account, on SQLite and PostgreSQL (20 minutes)
 	@$(BIN)/python -m bench.watch
