@@ -9,6 +9,7 @@ from reelhook.domain.caller import OPERATOR, Actor
 from reelhook.domain.conflicts import JobDeletedError, JobIdTakenError
 from reelhook.domain.errors import DeliveryNotFoundError, JobNotFoundError
 from reelhook.domain.job import Job
+from reelhook.domain.media import File, reference
 from reelhook.domain.request import VideoRequest
 from reelhook.ports import (
     ALL_JOBS,
@@ -207,3 +208,17 @@ async def test_a_deleted_job_is_removed_like_others(store: Store, sql: Sql) -> N
     assert await store.delete_job("job_1", NOW + 5)
     assert (await store.remove_jobs((), NOW + 10, NOW + 10)).removed == 1
     assert await sql("SELECT * FROM jobs") == []
+
+
+async def test_its_files_go_unless_another_job_has_them(store: Store, sql: Sql) -> None:
+    shared, own = File("image/png", b"\x89PNG\r\n\x1a\nshared"), File("image/png", b"\x89PNG")
+    for job_id, files in (("job_1", (shared, own)), ("job_2", (shared,))):
+        images = tuple(reference(file.hash) for file in files)
+        made = replace(new(job_id, request=replace(CAT, reference_images=images)), files=files)
+        await store.create(made)
+        await moved(store, (await store.job(job_id)).job.cancel(NOW))
+    assert await store.delete_job("job_1", NOW + 5)
+    assert await sql("SELECT hash FROM files") == [(shared.hash,)]
+    assert await sql("SELECT job_id FROM job_files") == [("job_2",)]
+    assert await store.delete_job("job_2", NOW + 5)
+    assert await sql("SELECT hash FROM files") == []

@@ -105,7 +105,9 @@ _SENTENCES: Mapping[Problem, str] = {
     ),
     Problem.NO_REMIX: "{provider} can't remix a video; submit a new job with the whole prompt",
 }
-_SEPARATORS = {"names": " or "}
+_SEPARATORS = {"names": " or ", "did_you_mean": " or "}
+_ADVICE = {"models_that_can": "; models that can: {}", "did_you_mean": ". Did you mean {}?"}
+"""Texts after the sentence, for those of these facts that there are."""
 
 
 def sentence(
@@ -116,7 +118,8 @@ def sentence(
     A door that has a better sentence for its readers gives its own `template`.
     """
     texts = {name: _text(name, value) for name, value in facts.items()}
-    return (template or _SENTENCES[problem]).format_map(texts | {"field": field})
+    advice = "".join(text.format(texts[name]) for name, text in _ADVICE.items() if name in texts)
+    return (template or _SENTENCES[problem]).format_map(texts | {"field": field}) + advice
 
 
 def _text(name: str, value: object) -> str:

@@ -49,6 +49,7 @@ from reelhook.service.deleting import Deleting
 from reelhook.service.destinations import Destinations
 from reelhook.service.followers import Followers
 from reelhook.service.job_filters import check_filter
+from reelhook.service.model_advice import advising
 from reelhook.service.providers import account_errors_hidden, provider_of
 from reelhook.service.reading_back import read_back, record_change
 from reelhook.service.remixes import remix_of
@@ -131,7 +132,8 @@ class Jobs:
         check_request(request)
         check_labels(labels)
         own = self._destinations.own(caller.project, webhook_url, callback_secret, callback_format)
-        choice, *_ = routes = self._catalog.routes(request, account)
+        with advising(caller, self._catalog, request):
+            choice, *_ = routes = self._catalog.routes(request, account)
         for route in routes:
             caller.check_model(route.display_name)
         request, files = await taken_out(replace(request, model=choice.model))

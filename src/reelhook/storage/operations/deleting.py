@@ -1,13 +1,15 @@
-"""The operation that deletes a job: its row stays for the id and the costs, without its content."""
+"""Operations of deleted jobs: a row stays for the id and the costs, without its content."""
 
 from collections.abc import Mapping
 
 from reelhook.domain.audit import AuditEntry
 from reelhook.domain.audit_facts import job_facts
+from reelhook.domain.conflicts import JobDeletedError
 from reelhook.domain.errors import JobNotFoundError
 from reelhook.domain.event import Instant
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations import audit as trail
+from reelhook.storage.operations import files
 from reelhook.storage.operations.ownership import of_project
 from reelhook.storage.operations.rows import REQUEST_COLUMNS, STATE, job_of
 
@@ -47,9 +49,18 @@ def delete(
     job = job_of(rows[0])
     if not job.status.terminal or job.in_doubt_now:
         return False
+    hashes = yield from files.of_job(job_id)
     yield Statement(_CLEAR, (job_id, now))
+    yield Statement("DELETE FROM job_files WHERE job_id = ?1", (job_id,))
+    yield from files.remove_unused(job.project, hashes)
     yield Statement("DELETE FROM deliveries WHERE job_id = ?1", (job_id,))
     yield Statement("DELETE FROM job_metadata WHERE job_id = ?1", (job_id,))
     yield Statement(_EMPTY_EVENTS, (job_id, b""))
     yield from trail.add_change(audit, job.project, job_facts(job), None)
     return True
+
+
+def check_not_deleted(job_id: str) -> Operation[None]:
+    """Raise `JobDeletedError` if a request would get a job that was deleted."""
+    if (yield Statement("SELECT 1 FROM jobs WHERE id = ?1 AND deleted_at IS NOT NULL", (job_id,))):
+        raise JobDeletedError(job_id)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from reelhook.domain.conflicts import (
     DoubtSettledError,
-    JobDeletedError,
     JobIdTakenError,
     JobIdUnavailableError,
 )
@@ -27,6 +26,7 @@ from reelhook.storage.operation import (
 from reelhook.storage.operations import (
     audit,
     client_calls,
+    deleting,
     files,
     idempotency,
     projects,
@@ -112,7 +112,7 @@ def create(new: NewJob) -> Operation[Created]:
         raise JobIdTakenError(new.job.id) if new.shows(owner) else JobIdUnavailableError
     call = None if one is None else (yield from client_calls.find(one))
     if one is not None and call is not None and call.job_id is not None:
-        yield from _check_not_deleted(call.job_id)
+        yield from deleting.check_not_deleted(call.job_id)
         yield from client_calls.keep(one, call, call.job_id)
         return Created(call.job_id, replayed=True)
     # Checked before the first write, so that a refusal undoes no transaction that others share.
@@ -170,7 +170,7 @@ def _known(new: NewJob) -> Operation[Created | None]:
     if new.idempotency:
         before = yield from idempotency.find(new.idempotency)
         if before:
-            yield from _check_not_deleted(before.job_id)
+            yield from deleting.check_not_deleted(before.job_id)
             return before
     if new.job.provider_job_id is not None:
         return (yield from _watched(new, new.job.provider_job_id))
@@ -188,15 +188,9 @@ def _watched(new: NewJob, provider_job_id: str) -> Operation[Created | None]:
         if not new.shows(project):
             raise UnknownProviderJobError(account, provider_job_id)
         if holder == account:
-            yield from _check_not_deleted(job_id)
+            yield from deleting.check_not_deleted(job_id)
             return Created(job_id, replayed=True)
     return None
-
-
-def _check_not_deleted(job_id: str) -> Operation[None]:
-    """Raise `JobDeletedError` if a request would get a job that was deleted."""
-    if (yield Statement("SELECT 1 FROM jobs WHERE id = ?1 AND deleted_at IS NOT NULL", (job_id,))):
-        raise JobDeletedError(job_id)
 
 
 def _with_provider_job(accounts: Sequence[str], provider_job_id: str) -> Operation[list[Row]]:
