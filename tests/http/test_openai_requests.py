@@ -13,6 +13,7 @@ from openai_clients import FOX, QUIET, client, posted, served, told
 from PIL import Image
 
 from reelhook.domain.caller import OPERATOR
+from reelhook.domain.media import File, reference
 from reelhook.doors.openai.ids import job_id_of
 
 pytestmark = QUIET
@@ -104,7 +105,8 @@ async def test_a_reference_is_a_file_or_an_object_with_its_address(tmp_path: Pat
         in_form = await created(sdk, extra_body={"input_reference": {"image_url": uri}})
         as_image = await created(sdk, extra_body={"image": uri})
         for video_id in (as_file.id, as_object["id"], in_form.id, as_image.id):
-            assert (await request_of(server, video_id)).image == uri
+            stored = (await request_of(server, video_id)).image
+            assert stored == reference(File("image/png", image).hash)
 
 
 async def test_a_callback_url_is_a_webhook_url(tmp_path: Path) -> None:

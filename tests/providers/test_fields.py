@@ -16,8 +16,11 @@ from reelhook.domain.model import Image
 from reelhook.domain.report import Accepted, Refused
 from reelhook.domain.request import VideoRequest
 from reelhook.providers.ark.provider import Ark
+from reelhook.providers.fal.provider import Fal
 from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.openai.provider import OpenAI
+from reelhook.providers.replicate.provider import Replicate
+from reelhook.providers.runway.provider import Runway
 from reelhook.providers.xai.provider import XAI
 
 PAGE = Path(__file__).parents[2] / "docs/providers/fields.md"
@@ -35,15 +38,28 @@ SAMPLES: Mapping[str, object] = {
     "reference_audios": (OTHER,),
 }
 FORMS: Mapping[str, tuple[object, ...]] = {
-    "aspect_ratio": ("16:9", "1280x720"),
-    "resolution": ("720p", "1280x720"),
+    "aspect_ratio": ("16:9", "1280x720", "1280:720", "1920:1080", "3840:2160"),
     "audio": (True, "true"),
     "seed": (7, "7"),
 }
 """The forms in which providers expect the samples, if not unchanged."""
 
 
-NEED_IMAGE = {model.name for model in Ark.models if model.image is Image.REQUIRED}
+RESOLUTIONS: Mapping[str, tuple[str, ...]] = {
+    "720p": ("720p", "1280x720", "1280:720", "standard"),
+    "1080p": ("1080p", "1920:1080"),
+    "4k": ("4k", "3840:2160"),
+}
+"""The forms of resolutions, if not unchanged."""
+LISTED: tuple[type[HttpProvider], ...] = (XAI, Ark, Fal, Replicate, Runway)
+NEED_IMAGE = {
+    model for adapter in LISTED for model in adapter.models if model.image is Image.REQUIRED
+}
+REFERENCES_NEED_IMAGE = {model.name for model in NEED_IMAGE if not model.references_or_frames} | {
+    "klingO3_standard",
+    "klingO3_pro",
+    "klingO3_4k",
+}
 
 
 @dataclass(frozen=True)
@@ -73,6 +89,9 @@ _ANSWERS = {
     "openai": {"id": "v", "status": "queued"},
     "xai": {"request_id": "v"},
     "ark": {"id": "v"},
+    "fal": {"request_id": "v"},
+    "replicate": {"id": "v", "status": "starting"},
+    "runway": {"id": "v"},
 }
 
 
@@ -86,18 +105,39 @@ _ADAPTERS: Mapping[str, Callable[[str, str], HttpProvider]] = {
     "openai": _openai,
     "xai": lambda url, _: XAI(url, "key"),
     "ark": lambda url, _: Ark(url, "key"),
+    "fal": lambda url, _: Fal(url, "key"),
+    "replicate": lambda url, _: Replicate(url, "key"),
+    "runway": lambda url, _: Runway(url, "key"),
 }
+_UNKNOWN = {"fal": "owner/any", "replicate": "owner/any"}
+"""A model that the catalogue does not know, in the form that the provider expects."""
+
+
+def _sample(case: Case) -> object:
+    """Return the value of the field: of resolutions the first that the model takes."""
+    known = [model for adapter in LISTED for model in adapter.models if model.name == case.model]
+    offered = known[0].resolutions if known and case.field == "resolution" else None
+    sample = SAMPLES[case.field]
+    return sample if not offered or sample in offered else offered[0]
+
+
+def _needs_image(case: Case) -> bool:
+    if case.field == "reference_images":
+        return case.model in REFERENCES_NEED_IMAGE
+    return case.field == "last_frame" or case.model in {model.name for model in NEED_IMAGE}
 
 
 def _request(case: Case) -> VideoRequest:
-    fields = {case.field: SAMPLES[case.field]}
-    if case.field == "last_frame" or (
-        case.model in NEED_IMAGE and case.field != "reference_images"
-    ):
+    fields = {case.field: _sample(case)}
+    if _needs_image(case):
         fields["image"] = FIRST
     if case.provider == "openai" and case.field == "resolution":
         fields["aspect_ratio"] = "16:9"
+    if case.model == "kwaivgi/kling-v2.1" and case.field == "last_frame":
+        fields["resolution"] = "1080p"
     model = "m" if case.provider == "openai" else case.model
+    if model == "any":
+        model = _UNKNOWN.get(case.provider, model)
     return VideoRequest(prompt="A fox", model=model, **fields)  # type: ignore[arg-type]  # by name
 
 
@@ -116,9 +156,10 @@ async def test_a_field_is_where_the_table_says(server: Upstream, case: Case) -> 
     assert not refused
     [seen] = server.seen
     body = _body(seen)
-    sample = SAMPLES[case.field]
-    wanted = FORMS.get(case.field, sample if isinstance(sample, tuple) else (sample,))
-    assert set(_found(body, case.wire)) & set(wanted), body
+    sample = _sample(case)
+    wanted = sample if isinstance(sample, tuple) else (sample,)
+    forms = RESOLUTIONS.get(str(sample)) if case.field == "resolution" else FORMS.get(case.field)
+    assert set(_found(body, case.wire)) & set(forms or wanted), body
 
 
 def _body(seen: Seen) -> Any:
@@ -166,7 +207,7 @@ def _plain(value: Any) -> Any:
 def test_the_table_has_every_field_of_every_listed_model_once() -> None:
     named = [(case.provider, case.model, case.field) for case in CASES]
     assert len(named) == len(set(named))
-    for adapter in (XAI, Ark):
+    for adapter in LISTED:
         for model in adapter.models:
             of = (adapter.name, model.name)
             fields = {field for *called, field in named if tuple(called) == of}

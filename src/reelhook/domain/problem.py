@@ -18,6 +18,7 @@ class Problem(StrEnum):
     RANGE = "range"
     RESERVED = "reserved"
     NOT_AN_IMAGE = "not_an_image"
+    FILES_TOO_LARGE = "files_too_large"
     NOT_A_FILE = "not_a_file"
     NOT_AN_OBJECT = "not_an_object"
     NOT_ONE_OF = "not_one_of"
@@ -56,6 +57,9 @@ _SENTENCES: Mapping[Problem, str] = {
     Problem.RESERVED: "{field} must not be {value}, which is reserved",
     Problem.NOT_AN_IMAGE: (
         "{field} must be an http(s) URL, or an image as data:image/png;base64,..."
+    ),
+    Problem.FILES_TOO_LARGE: (
+        "The files of one request may have {limit} MiB together; give some of them by their URLs"
     ),
     Problem.NOT_A_FILE: (
         "{field} must be an http(s) URL, or the file itself as data:{kind}/...;base64,..."
@@ -101,7 +105,9 @@ _SENTENCES: Mapping[Problem, str] = {
     ),
     Problem.NO_REMIX: "{provider} can't remix a video; submit a new job with the whole prompt",
 }
-_SEPARATORS = {"names": " or "}
+_SEPARATORS = {"names": " or ", "did_you_mean": " or "}
+_ADVICE = {"models_that_can": "; models that can: {}", "did_you_mean": ". Did you mean {}?"}
+"""Texts after the sentence, for those of these facts that there are."""
 
 
 def sentence(
@@ -112,7 +118,8 @@ def sentence(
     A door that has a better sentence for its readers gives its own `template`.
     """
     texts = {name: _text(name, value) for name, value in facts.items()}
-    return (template or _SENTENCES[problem]).format_map(texts | {"field": field})
+    advice = "".join(text.format(texts[name]) for name, text in _ADVICE.items() if name in texts)
+    return (template or _SENTENCES[problem]).format_map(texts | {"field": field}) + advice
 
 
 def _text(name: str, value: object) -> str:

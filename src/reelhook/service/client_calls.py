@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from random import Random
 
-from reelhook.domain.caller import Caller
+from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.client_call import CallNotSettledError, ClientCall
 from reelhook.domain.errors import DATABASE_FAILURES
 from reelhook.domain.ids import new_id
@@ -36,6 +36,7 @@ class ClientCalls:
 
     def tried(self, caller: Caller, call: ClientCall) -> ClientTry:
         """Return a try of a call that arrives now."""
+        caller.require(Scope.SUBMIT)
         now = self._clock.now()
         holder = _holder_of(caller)
         return ClientTry(holder, call, new_id("call", now, self._random), now, self._process)
@@ -45,6 +46,7 @@ class ClientCalls:
 
         A count that can't be remembered repeats nothing: it could be sent without end.
         """
+        caller.require(Scope.SUBMIT)
         if call.count is not None and not call.mark:
             return False
         return await self._store.is_repeated(self.tried(caller, call))
@@ -54,6 +56,7 @@ class ClientCalls:
 
         That is written once per job, and then remembered.
         """
+        caller.require(Scope.READ)
         holder = _holder_of(caller)
         if (holder, job_id) in self._used:
             return
@@ -67,11 +70,13 @@ class ClientCalls:
 
     async def lost(self, caller: Caller, job_id: str, call: ClientCall) -> None:
         """Record that the response with this job could not be written."""
+        caller.require(Scope.SUBMIT)
         async with _reporting():
             await self._store.lose_response(self.tried(caller, call), job_id)
 
     async def refused(self, caller: Caller, call: ClientCall) -> None:
         """Record that a try was refused in a way that makes the client try again."""
+        caller.require(Scope.SUBMIT)
         if call.count is not None:
             async with _reporting():
                 await self._store.refuse_call(self.tried(caller, call))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from random import Random
 
 from reelhook.core.recording import Recording
+from reelhook.core.request_files import taken_out
 from reelhook.core.wakeups import Signals
 from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Actor, Caller, Scope
@@ -19,6 +20,7 @@ from reelhook.domain.errors import (
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status
 from reelhook.domain.labels import NO_LABELS, Labels, check_labels
+from reelhook.domain.media import File
 from reelhook.domain.over_budget import OverBudgetError
 from reelhook.domain.price import Price
 from reelhook.domain.pricing import estimates
@@ -43,9 +45,11 @@ from reelhook.service.budget_refusals import BudgetRefusals
 from reelhook.service.canceling import Canceling
 from reelhook.service.claims import check_claim, sharing
 from reelhook.service.client_calls import ClientCalls, create_once_settled
+from reelhook.service.deleting import Deleting
 from reelhook.service.destinations import Destinations
 from reelhook.service.followers import Followers
 from reelhook.service.job_filters import check_filter
+from reelhook.service.model_advice import advising
 from reelhook.service.providers import account_errors_hidden, provider_of
 from reelhook.service.reading_back import read_back, record_change
 from reelhook.service.remixes import remix_of
@@ -93,6 +97,7 @@ class Jobs:
             submit_wait_seconds=submit_wait_seconds,
             clock=clock,
         )
+        self._deleting = Deleting(store, self._canceling, signals, clock=clock)
 
     # -- new jobs -----------------------------------------------------------------------------
 
@@ -127,10 +132,11 @@ class Jobs:
         check_request(request)
         check_labels(labels)
         own = self._destinations.own(caller.project, webhook_url, callback_secret, callback_format)
-        choice, *_ = routes = self._catalog.routes(request, account)
+        with advising(caller, self._catalog, request):
+            choice, *_ = routes = self._catalog.routes(request, account)
         for route in routes:
             caller.check_model(route.display_name)
-        request = replace(request, model=choice.model)
+        request, files = await taken_out(replace(request, model=choice.model))
         prices = tuple(estimates(routes, request))
         now = self._clock.now()
         job = Job(
@@ -163,6 +169,7 @@ class Jobs:
                 key,
                 prices=prices,
                 client_try=client_try,
+                files=files,
             )
         finally:
             self._signals.submit.publish()  # it may be stored even after an error
@@ -271,6 +278,7 @@ class Jobs:
         *,
         audit: AuditEntry | None = None,
         prices: tuple[Price | None, ...] | None = None,
+        files: tuple[File, ...] = (),
         client_try: ClientTry | None = None,
     ) -> Created:
         new = NewJob(
@@ -283,6 +291,7 @@ class Jobs:
             sees=caller.sees,
             sharing=sharing(self._providers, job.account),
             prices=prices,
+            files=files,
             client_try=client_try,
         )
         try:
@@ -369,6 +378,16 @@ class Jobs:
         """
         caller.require(Scope.SUBMIT)
         return await self._canceling.cancel(caller, job_id, force=force, tries=WRITE_TRIES)
+
+    async def delete(self, caller: Caller, job_id: str) -> None:
+        """Remove a job's request, files, links and webhooks. An unfinished job is canceled first.
+
+        Afterwards the job does not exist for any read. Its id stays taken, and its costs count.
+        Raises as `cancel`, `JobNotFoundError`, or `StillInDoubtError`. Raises `NotCancelableError`
+        if the provider can't cancel.
+        """
+        caller.require(Scope.SUBMIT)
+        await self._deleting.delete(caller, job_id, tries=WRITE_TRIES)
 
     async def update_status(
         self, caller: Caller, job_id: str, status: str, progress: int | None

@@ -73,6 +73,12 @@ class OwnBody(BaseModel):
 
     webhook_url: str | None = Field(None, repr=False, description="Where this job's events go")
     callback_url: str | None = Field(None, repr=False, description="Another name of webhook_url")
+    callback_secret: str | None = Field(
+        None, repr=False, description="Signs what goes to this job's own URL"
+    )
+    callback_format: str | None = Field(
+        None, description="The form of those bodies: openai (the default here), reelhook, vercel"
+    )
     endpoints: Annotated[EndpointIds, BeforeValidator(_as_list)] = Field(
         [], description="Registered endpoints that its events go to"
     )

@@ -30,6 +30,7 @@ from reelhook.gateway import Created, IdempotencyKey
 router = APIRouter(
     prefix="/v1/videos", tags=["OpenAI's API"], route_class=CreateRoute, responses=ERRORS
 )
+FORMAT = "openai"
 IdempotencyHeader = Annotated[
     str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)
 ]
@@ -103,6 +104,8 @@ async def _created(
             body.endpoints,
             labels=body.labels,
             priority=priority_named(body.priority),
+            callback_secret=body.callback_secret,
+            callback_format=_format(body),
             call=call,
         ),
     )
@@ -112,6 +115,11 @@ async def _created(
         # After an error of ours, a client would repeat a request that was accepted.
         now = context.options.clock.now()
         return accepted_video(created.job_id, request, body.labels, now)
+
+
+def _format(body: OwnBody) -> str | None:
+    """Return the format of the bodies at the request's own URL; None if it has no URL."""
+    return body.callback_format or (None if body.own_url is None else FORMAT)
 
 
 async def _key(

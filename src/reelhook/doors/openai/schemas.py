@@ -65,6 +65,14 @@ class VideoPage(BaseModel):
     has_more: bool
 
 
+class DeletedVideo(BaseModel):
+    """The confirmation that a video was deleted."""
+
+    id: str
+    object: Literal["video.deleted"] = "video.deleted"
+    deleted: Literal[True] = True
+
+
 class ModelCard(BaseModel):
     """A model that a request may name."""
 

@@ -9,6 +9,7 @@ of that ratio, from the sizes that OpenAI's documentation lists. See `fields` fo
 import binascii
 import json
 from base64 import b64decode
+from io import BytesIO
 
 from aiohttp import FormData
 
@@ -84,7 +85,7 @@ def form_of(request: VideoRequest, server: OpenAIServer) -> FormData:
     if image is not None and image.startswith("data:"):
         kind, content = _decoded_image(image)
         filename = f"image.{kind.rpartition('/')[2].partition('+')[0]}"
-        form.add_field("input_reference", content, filename=filename, content_type=kind)
+        form.add_field("input_reference", BytesIO(content), filename=filename, content_type=kind)
     return form
 
 
