@@ -70,6 +70,16 @@ def test_poll_never_waits_longer_than_15_seconds() -> None:
     assert waits == [1, 5000, 15_000, 15_000]
 
 
+async def test_the_response_to_a_create_is_what_is_read_of_it_later(tmp_path: Path) -> None:
+    async with served(tmp_path, model_aliases="fox=openai/sora-2") as (server, _):
+        await server.post("/api/watcher/pause")
+        body = {"prompt": "A fox", "model": "fox", "seconds": 4, "metadata": {"order": "7"}}
+        sent = {"json": body | {"external_id": "mine"}, "headers": {"Idempotency-Key": "1"}}
+        created, replayed = [await server.post("/v1/videos", **sent) for _ in range(2)]
+        assert created.json() == replayed.json()
+        assert created.json()["model"] == "openai/sora-2"
+
+
 async def test_a_running_video_is_in_progress(tmp_path: Path) -> None:
     async with served(tmp_path, Faults(queue_seconds=0, render_seconds=10)) as (server, sdk):
         created = await posted(sdk)

@@ -1,5 +1,7 @@
 """Requests through Prism, which checks them and the responses by our own OpenAPI document."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -32,8 +34,8 @@ EVERYTHING = {
 
 
 @pytest.fixture
-async def sdk(tmp_path: Path) -> AsyncIterator[AsyncOpenAI]:
-    """The official client, in front of Prism, in front of a gateway."""
+async def through_prism(tmp_path: Path) -> AsyncIterator[str]:
+    """The URL of Prism in front of a gateway."""
     async with running(Faults(queue_seconds=0, render_seconds=0)) as simulated:
         settings = Settings.of(
             openai_base_url=simulated.base_url,
@@ -49,9 +51,15 @@ async def sdk(tmp_path: Path) -> AsyncIterator[AsyncOpenAI]:
                 (tmp_path / "openapi.json").write_bytes(await response.read())
             place = (tmp_path / "openapi.json", server.url, unused_port(), tmp_path / "prism.log")
             async with prism(*place) as url:
-                client = AsyncOpenAI(api_key=KEY, base_url=f"{url}/v1", max_retries=0)
-                yield client
-                await client.close()
+                yield url
+
+
+@pytest.fixture
+async def sdk(through_prism: str) -> AsyncIterator[AsyncOpenAI]:
+    """The official client, in front of Prism, in front of a gateway."""
+    client = AsyncOpenAI(api_key=KEY, base_url=f"{through_prism}/v1", max_retries=0)
+    yield client
+    await client.close()
 
 
 async def refusal(call: Callable[[], Awaitable[object]]) -> tuple[int, str]:
@@ -63,7 +71,8 @@ async def refusal(call: Callable[[], Awaitable[object]]) -> tuple[int, str]:
 
 async def test_nothing_below_v1_violates_the_document(sdk: AsyncOpenAI) -> None:
     # No files, since Prism decodes bodies as text.
-    created = await sdk.videos.create(**FOX, extra_body=EVERYTHING)
+    await sdk.videos.create(**FOX, extra_body=EVERYTHING)
+    created = await sdk.videos.create(**FOX)
     await sdk.post("/videos", body={"prompt": "A fox", "seconds": 1, "n": 2}, cast_to=object)
     video = await sdk.videos.poll(created.id)
     assert video.status == "completed"
@@ -87,3 +96,98 @@ async def test_no_error_below_v1_violates_the_document(sdk: AsyncOpenAI) -> None
     assert edited == (400, "not_offered")
     stranger = sdk.with_options(api_key="wrong")
     assert await refusal(lambda: stranger.models.retrieve("x")) == (401, "unauthorized")
+
+
+class Client:
+    """Sends requests through Prism, which replaces what violates the document by its own error."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+
+    async def __call__(self, status: int, method: str, path: str, body: object = None) -> Any:
+        """Send a request; return the JSON of the response, whose status is the expected one."""
+        options = {} if body is None else {"json": body}
+        async with self._session.request(method, self._url + path, **options) as response:
+            content = await response.read()
+            assert b"stoplight.io/prism" not in content, (method, path, content)
+            assert response.status == status, (method, path, content)
+            is_json = response.content_type == "application/json"
+            return json.loads(content) if is_json else content
+
+    async def ended(self, job_id: str) -> None:
+        """Wait until a job is completed."""
+        async with asyncio.timeout(30):
+            while (await self(200, "GET", f"/api/jobs/{job_id}"))["status"] != "completed":
+                pass
+
+
+@pytest.fixture
+async def send(through_prism: str) -> AsyncIterator[Client]:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        yield Client(session, through_prism)
+
+
+async def test_nothing_about_jobs_violates_the_document(send: Client) -> None:
+    body = {"script": "A fox", "seconds": "1", "size": "64x64"}
+    await send(200, "POST", "/api/estimate", body)
+    job = (await send(200, "POST", "/api/generate", body))["jobId"]
+    await send.ended(job)
+    for path in (
+        f"/api/videos/status/{job}",
+        "/api/jobs",
+        "/api/jobs?status=completed&limit=1&metadata.order=7",
+        f"/api/jobs/{job}/events",
+        f"/api/sora/videos/{job}/download",
+        f"/api/download?jobId={job}",
+        "/api/events?limit=2",
+        "/api/deliveries",
+        "/api/models",
+        "/api/models?served=true",
+        "/api/costs?since=2026-01-01&until=2026-01-31",
+        "/api/stats",
+        "/api/audit",
+        "/healthz",
+        "/readyz",
+        "/.well-known/webhooks/jwks.json",
+    ):
+        await send(200, "GET", path)
+    await send(201, "POST", f"/api/jobs/{job}/token", {})
+    await send(200, "POST", f"/api/jobs/{job}/poll")
+    for act in ("cancel", "abandon"):
+        await send(409, "POST", f"/api/jobs/{job}/{act}")
+    registered = {"soraJobId": "video_of_another_program"}
+    await send(200, "POST", "/api/jobs/register", registered)
+    await send(200, "POST", "/api/watcher/pause")
+    await send(200, "POST", "/api/watcher/resume")
+
+
+async def test_nothing_about_endpoints_and_keys_violates_the_document(send: Client) -> None:
+    endpoint = (await send(201, "POST", "/api/endpoints", {"url": "http://127.0.0.1:2/"}))["id"]
+    await send(200, "GET", "/api/endpoints")
+    await send(200, "GET", f"/api/endpoints/{endpoint}")
+    await send(200, "PATCH", f"/api/endpoints/{endpoint}", {"enabled": False})
+    await send(200, "POST", f"/api/endpoints/{endpoint}/rotate", {})
+    run = await send(202, "POST", "/api/deliveries/resend", {"since": "2026-01-31T10:00:00Z"})
+    await send(200, "GET", f"/api/deliveries/resend/{run['id']}")
+    await send(204, "DELETE", f"/api/endpoints/{endpoint}")
+    project = (await send(201, "POST", "/api/projects", {"name": "shop"}))["id"]
+    await send(200, "GET", f"/api/projects/{project}")
+    await send(200, "PATCH", f"/api/projects/{project}", {"name": "store"})
+    key = (await send(201, "POST", "/api/keys", {"name": "app", "scopes": ["read"]}))["id"]
+    for owner in (f"/api/projects/{project}", f"/api/keys/{key}"):
+        await send(200, "PUT", f"{owner}/budgets", {"jobsPerDay": 5})
+        await send(200, "GET", f"{owner}/budgets")
+    await send(200, "GET", f"/api/keys/{key}")
+    await send(200, "POST", f"/api/keys/{key}/rotate", {})
+    await send(200, "POST", f"/api/keys/{key}/revoke")
+    await send(200, "POST", f"/api/projects/{project}/close", {})
+
+
+async def test_no_refusal_violates_the_document(send: Client) -> None:
+    for path in ("jobs/job_none", "endpoints/ep_none", "keys/key_none", "projects/none"):
+        await send(404, "GET", f"/api/{path}")
+    await send(400, "POST", "/api/generate", {"script": "A fox", "endpoints": ["ep_none"]})
+    await send(404, "POST", "/api/deliveries/1/resend")
+    await send(404, "POST", "/providers/openai/webhook/none")

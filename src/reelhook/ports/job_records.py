@@ -131,12 +131,14 @@ class NewJob:
 class Created:
     """The stored job. `replayed`: the key, the client's call or the provider's id was known.
 
-    `announced`: notices of a budget were stored with it.
+    `announced`: notices of a budget were stored with it. `stored` is the job as it was stored; None
+    if it was replayed, since it may have changed.
     """
 
     job_id: str
     replayed: bool = False
     announced: bool = False
+    stored: "StoredJob | None" = None
 
 
 @dataclass(frozen=True, slots=True)

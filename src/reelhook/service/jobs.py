@@ -303,7 +303,9 @@ class Jobs:
             raise
         if created.announced:
             self._signals.notify.publish()
-        return created
+        if created.replayed:
+            return created
+        return replace(created, stored=StoredJob(job, request, new.webhook_url, None))
 
     # -- reading ------------------------------------------------------------------------------
 

@@ -109,6 +109,8 @@ async def _created(
             call=call,
         ),
     )
+    if created.stored is not None:
+        return video_of(created.stored)
     try:
         return video_of(await context.gateway.jobs.job(context.caller, created.job_id))
     except DATABASE_FAILURES:
