@@ -164,7 +164,7 @@ async def test_no_request_made_from_the_document_breaks_the_server(tmp_path: Pat
 async def ids_there_are(server: Gateway) -> dict[str, list[str]]:
     """Make three of everything that has an id."""
     endpoints = [(await server.endpoint(NOBODY))["id"] for _ in range(3)]
-    jobs = [await server.submit(endpoints=endpoints) for _ in range(3)]
+    jobs = [await server.submit(endpoints=endpoints) for _ in range(6)]
     for job_id in jobs:
         await server.job_when(job_id, "completed")
     runs = [
@@ -178,8 +178,8 @@ async def ids_there_are(server: Gateway) -> dict[str, list[str]]:
     key = {"name": "app", "scopes": ["read"]}
     keys = [(await server.post("/api/keys", json=key)).json()["id"] for _ in range(3)]
     return {
-        "job_id": jobs,
-        "video_id": [video_id(one) for one in jobs],
+        "job_id": jobs[:3],
+        "video_id": [video_id(one) for one in jobs[3:]],  # others, since both are deleted
         "model": ["openai/sora-2", "sora-2", "openai"],
         "endpoint_id": endpoints,
         "delivery_id": [str(one["id"]) for one in await server.deliveries()],

@@ -107,8 +107,7 @@ class Client:
 
     async def __call__(self, status: int, method: str, path: str, body: object = None) -> Any:
         """Send a request; return the JSON of the response, whose status is the expected one."""
-        options = {} if body is None else {"json": body}
-        async with self._session.request(method, self._url + path, **options) as response:
+        async with self._session.request(method, self._url + path, json=body) as response:
             content = await response.read()
             assert b"stoplight.io/prism" not in content, (method, path, content)
             assert response.status == status, (method, path, content)

@@ -57,7 +57,7 @@ def _operations(
     for route, policy in routes:
         if isinstance(route, APIRoute):
             operations = document["paths"].get(route.path_format, {})
-            for method in route.methods & {one.upper() for one in operations}:
+            for method in (route.methods or set()) & {one.upper() for one in operations}:
                 yield operations[method.lower()], policy
 
 
