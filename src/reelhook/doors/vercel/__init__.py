@@ -1,0 +1,1 @@
+"""The wire of Vercel's AI Gateway, as the `ai` package calls it."""
