@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from enum import StrEnum
 from random import SystemRandom
+from typing import Any
 
 from bench.crash.failpoints import CrashingStore
 from reelhook.core.signing import Signing
@@ -85,8 +86,7 @@ class NewIdSigning(Signing):
         *,
         message_id: str,
         now: Instant,
-        timeout_seconds: float,
-        url: str | None = None,
+        **more: Any,
     ) -> SignedRequest:
         return Signing.request(
             self,
@@ -94,8 +94,7 @@ class NewIdSigning(Signing):
             body,
             message_id=f"{message_id}_{SystemRandom().getrandbits(32)}",
             now=now,
-            timeout_seconds=timeout_seconds,
-            url=url,
+            **more,
         )
 
 
@@ -109,8 +108,7 @@ class NewBodySigning(Signing):
         *,
         message_id: str,
         now: Instant,
-        timeout_seconds: float,
-        url: str | None = None,
+        **more: Any,
     ) -> SignedRequest:
         return Signing.request(
             self,
@@ -118,8 +116,7 @@ class NewBodySigning(Signing):
             body + b"\n" * (now % 2),
             message_id=message_id,
             now=now,
-            timeout_seconds=timeout_seconds,
-            url=url,
+            **more,
         )
 
 

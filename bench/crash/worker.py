@@ -24,12 +24,12 @@ from bench.crash.workload import LEASE_MILLISECONDS, RESEND, Feed, Told, Workloa
 from bench.forked import fork
 from reelhook.bootstrap.accounts import Accounts
 from reelhook.bootstrap.components import Components, build_components
+from reelhook.bootstrap.formats import formats_at
 from reelhook.bootstrap.loops import maintenance_loops, process_loops
 from reelhook.config import Settings
 from reelhook.core.signing import Secrets
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.schedule import RetrySchedule
-from reelhook.doors.compat.payload import CompatPayload
 from reelhook.engine.leases import LANE_IDS, MAINTENANCE_ID, Leases
 from reelhook.engine.runner import Loop, Runner
 from reelhook.guard.addresses import AddressPolicy
@@ -89,7 +89,7 @@ async def _work(life: Life, store: Store, sender: CrashingSender, told: Told) ->
         sender=sender,
         # The receivers see by the user agent which worker sent a request.
         signing=known_faults.signing(life.fault)(Secrets(SECRET), f"life/{life.number}"),
-        payload=CompatPayload(lambda job_id: f"https://gateway.example/{job_id}"),
+        formats=formats_at(lambda job_id: f"https://gateway.example/{job_id}"),
         random=Random(f"{life.seed} {life.number}"),  # noqa: S311  # makes no keys
     )
     runner = Runner(await _loops(parts), parts.clock)

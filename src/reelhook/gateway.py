@@ -12,7 +12,7 @@ from typing import Protocol
 from reelhook.core.billing import Billing
 from reelhook.core.facts import Emit
 from reelhook.core.followers import Follower
-from reelhook.core.payloads import PayloadFormat
+from reelhook.core.payloads import Formats
 from reelhook.core.recording import Recording
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
@@ -67,6 +67,7 @@ from reelhook.service.budgets import Budgets, BudgetStatus
 from reelhook.service.client_calls import ClientCalls
 from reelhook.service.content import Contents
 from reelhook.service.deliveries import Deliveries
+from reelhook.service.destinations import Destinations
 from reelhook.service.endpoints import EndpointFields, Endpoints
 from reelhook.service.feed import Feed, FeedReads
 from reelhook.service.followers import Followers
@@ -173,7 +174,7 @@ def build_gateway(
     callbacks: CallbackAddresses,
     sender: Sender,
     signing: Signing,
-    payload: PayloadFormat,
+    formats: Formats,
     recording: Recording,
     billing: Billing,
     signals: Signals,
@@ -202,7 +203,7 @@ def build_gateway(
         signals,
         followers,
         client_calls,
-        has_default_endpoint=has_default_endpoint,
+        destinations=Destinations(formats, has_default_endpoint=has_default_endpoint),
         submit_wait_seconds=submit_wait_seconds,
         clock=clock,
         random=random,
@@ -219,7 +220,7 @@ def build_gateway(
             store,
             sender,
             signing,
-            payload,
+            formats,
             signals,
             overlap_hours=overlap_hours,
             clock=clock,

@@ -54,7 +54,7 @@ def test_an_endpoint_is_added_with_all_that_can_be_chosen(house: House) -> None:
     made = house.added(
         *("--description", "Our app", "--event", "completed", "--event", "failed"),
         *("--header", "X-Tenant: 7", "--header", "@headers.txt", "--concurrency", "2"),
-        "--broadcast",
+        *("--broadcast", "--format", "openai"),
     )
     chosen = {
         "description": "Our app",
@@ -62,8 +62,12 @@ def test_an_endpoint_is_added_with_all_that_can_be_chosen(house: House) -> None:
         "headers": dict.fromkeys(("X-Tenant", "Authorization", "X-Plan"), "********"),
         "concurrency": 2,
         "broadcast": True,
+        "format": "openai",
     }
     assert made | chosen == made
+    assert house.run("endpoints", "list").out.split().count("openai") == 1
+    changed = house.run("endpoints", "update", made["id"], "--format", "reelhook", "--json")
+    assert changed.json["format"] == "reelhook"
     assert made["secret"].startswith("whsec_")
     house.run("endpoints", "remove", made["id"], "--yes")
 

@@ -14,10 +14,12 @@ import pytest
 from aiohttp import web
 from pages import SECRET, blocks, namespace, server
 
+from reelhook.bootstrap.formats import formats_at
 from reelhook.domain.budget import Budget, BudgetLimits, LimitKind, SumKey
 from reelhook.domain.budget_usage import usage
 from reelhook.domain.endpoint import EventName
 from reelhook.domain.event import Event, EventKind, WireStatus
+from reelhook.domain.job import Job, Status
 from reelhook.domain.money import Money
 from reelhook.domain.notice import BudgetNotice
 from reelhook.domain.signature import sign
@@ -151,11 +153,27 @@ def body(status: WireStatus) -> Any:
 
 
 def test_the_bodies_of_the_webhook_page_are_the_real_ones() -> None:
-    shown = [json.loads(text) for language, text in blocks("webhooks.md") if language == "json"]
+    shown = _bodies_of("Bodies")
     assert [one["status"] for one in shown] == ["processing", "completed", "failed"]
     for one in shown:
         assert list(one) == list(body(WireStatus(one["status"])))
         assert alike(one, body(WireStatus(one["status"])))
+
+
+def test_the_bodies_in_other_formats_are_the_real_ones() -> None:
+    job = Job("job_123", "acme", Status.COMPLETED, 0, 0)
+    event = Event(job.id, 4, EventKind.TERMINAL, WireStatus.COMPLETED, 100, 0, "video_abc")
+    formats = formats_at(str).others
+    real = [json.loads(formats[name].body(job, event)) for name in ("openai", "vercel")]
+    for shown, body in zip(_bodies_of("Formats"), real, strict=True):
+        assert list(shown) == list(body)
+        assert alike(shown, body)
+        assert (shown["type"], shown["data"]) == (body["type"], body["data"])
+
+
+def _bodies_of(section: str) -> list[Any]:
+    found = blocks("webhooks.md", section)
+    return [json.loads(text) for language, text in found if language == "json"]
 
 
 def test_the_bodies_of_the_page_of_projects_are_the_real_ones() -> None:

@@ -21,9 +21,11 @@ from pages import SECRET, block, server
 from werkzeug.serving import make_server
 
 from reelhook.domain.event import Event, EventKind, WireStatus
+from reelhook.domain.job import Job, Status
 from reelhook.domain.signature import sign, standard_secret
 from reelhook.domain.signing_keys import PrivateKey, jwk_set, private_text
 from reelhook.doors.compat.payload import event_body
+from reelhook.doors.openai.payload import OpenAIPayload
 from reelhook.guard.addresses import AddressPolicy
 from reelhook.ports import SignedRequest
 from reelhook.webhooks import WebhookVerificationError, verify
@@ -59,7 +61,12 @@ def python_of(*sections: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def fastapi(_: Path) -> AsyncIterator[str]:
-    app = python_of("The store", "FastAPI")["app"]
+    async with served(python_of("The store", "FastAPI")["app"]) as url:
+        yield url
+
+
+@asynccontextmanager
+async def served(app: Any) -> AsyncIterator[str]:
     receiver = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
     task = asyncio.create_task(receiver.serve())
     async with asyncio.timeout(60):
@@ -261,6 +268,29 @@ async def ending(job_id: str) -> Any:
         while kept().get(job_id, {}).get("status") != "completed":  # noqa: ASYNC110 - it is in a database
             await asyncio.sleep(0.01)
     return kept()[job_id]
+
+
+# -- another format -------------------------------------------------------------------------------
+
+
+async def test_a_receiver_with_openais_sdk_takes_webhooks_in_its_format(tmp_path: Path) -> None:
+    receiver = python_of("OpenAI's SDK")
+    job = Job("job_123", "acme", Status.COMPLETED, 0, 0)
+    event = Event("job_123", 4, EventKind.TERMINAL, WireStatus.COMPLETED, 100, 0, "video_abc")
+    body = OpenAIPayload().body(job, event)
+    headers, forged = (
+        sign(body, message_id=event.id, now=time.time_ns() // 1_000_000, secret=secret)
+        for secret in (SECRET, "another")
+    )
+    async with (
+        served(receiver["app"]) as url,
+        AiohttpSender(AddressPolicy(())) as sender,
+    ):
+        send = Sending(sender, url)
+        assert (await send(body, forged))[0] == 401
+        for news in (True, False):
+            assert await send(body, headers) == (200, {"news": news})
+    assert receiver["seen"] == {event.id: ("video.completed", "video_123")}
 
 
 # -- public keys ----------------------------------------------------------------------------------

@@ -21,12 +21,13 @@ from structlog.typing import EventDict
 
 from reelhook.bootstrap.accounts import Accounts
 from reelhook.bootstrap.components import Components, build_components
+from reelhook.bootstrap.formats import HEADERS, formats_at
 from reelhook.bootstrap.loops import account_loops, maintenance_loops, process_loops
 from reelhook.bootstrap.program import build_process_gateway
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
 from reelhook.core.account_health import AccountHealth
-from reelhook.core.payloads import PayloadFormat
+from reelhook.core.payloads import Formats
 from reelhook.core.signing import Secrets, Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.catalog import Account, Catalog
@@ -40,7 +41,6 @@ from reelhook.doors.compat.embedding import (
     JobFunctions,
     OperationFunctions,
 )
-from reelhook.doors.compat.payload import CompatPayload
 from reelhook.engine.leases import LANE_IDS, MAINTENANCE_ID, Leases, account_id
 from reelhook.engine.runner import Loop, Runner
 from reelhook.engine.submitting.paid_calls import PaidCalls
@@ -93,9 +93,7 @@ class Options:
     store: Callable[[SQLite], Store] = Store
     sender: Callable[[Sender], Sender] = lambda sender: sender
     seed: int = 1
-    payload: PayloadFormat = field(
-        default_factory=lambda: CompatPayload("http://here/{}/download".format)
-    )
+    formats: Formats = field(default_factory=lambda: formats_at("http://here/{}/download".format))
 
     @property
     def settings(self) -> Settings:
@@ -316,8 +314,12 @@ async def _engine(
         store=store,
         accounts=Accounts(providers, catalog),
         sender=sender,
-        signing=Signing(Secrets(SECRET, options.previous_secret), user_agent="reelhook/test"),
-        payload=options.payload,
+        signing=Signing(
+            Secrets(SECRET, options.previous_secret),
+            user_agent="reelhook/test",
+            headers_of=HEADERS,
+        ),
+        formats=options.formats,
         clock=clock,
         random=Random(options.seed),
     )

@@ -8,6 +8,7 @@ from aiohttp import web
 from engine_stage import Engine, stage, until
 
 from reelhook.core.facts import emitter
+from reelhook.core.payloads import Formats
 from reelhook.core.recording import Recording
 from reelhook.domain.job import Status
 from reelhook.doors.compat.payload import CompatPayload
@@ -27,7 +28,7 @@ def loops(engine: Engine, lease: Lease, calls: PaidCalls) -> tuple[Submit, Resol
     """The loops of one lease on the account."""
     clock, random, emit = engine.clock, Random(1), emitter(log_fact)
     held = LeasedAccount(engine.catalog.accounts["openai"], engine.provider, lease)
-    recording = Recording(engine.store, engine.signals, CompatPayload(str), emit)
+    recording = Recording(engine.store, engine.signals, Formats(CompatPayload(str)), emit)
     fallback = Fallback(
         engine.store,
         engine.catalog,

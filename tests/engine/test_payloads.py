@@ -6,6 +6,8 @@ from pathlib import Path
 from engine_delivering import DELIVER_ALONE, tell
 from engine_stage import stage, until
 
+from reelhook.core.payloads import Formats
+from reelhook.domain.endpoint import EventName
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job
 from reelhook.domain.notice import BudgetNotice
@@ -13,6 +15,8 @@ from reelhook.domain.notice import BudgetNotice
 
 class Plain:
     """A format that shares no field with the present one."""
+
+    events = frozenset(EventName)
 
     def body(self, job: Job, event: Event) -> bytes:
         return json.dumps({"jobId": job.id, "type": f"video.{event.status}"}).encode()
@@ -26,7 +30,7 @@ class Plain:
 
 async def test_an_endpoint_receives_the_format_that_was_chosen(tmp_path: Path) -> None:
     async with (
-        stage(tmp_path, loops=DELIVER_ALONE, payload=Plain()) as here,
+        stage(tmp_path, loops=DELIVER_ALONE, formats=Formats(Plain())) as here,
         here.engine() as engine,
     ):
         await engine.register(["job_1"], here.hook)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from reelhook.core.facts import emitter
+from reelhook.core.payloads import Formats
 from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
 from reelhook.domain.job import Job, Status
@@ -31,7 +32,10 @@ async def test_a_caller_that_is_cut_off_within_the_commit_loses_no_wake_up(tmp_p
 
     store = Store(database)
     recording = Recording(
-        store, signals, CompatPayload(lambda job_id: f"https://example.com/{job_id}"), emitter()
+        store,
+        signals,
+        Formats(CompatPayload(lambda job_id: f"https://example.com/{job_id}")),
+        emitter(),
     )
     job = Job("job_1", "acme", Status.ACCEPTED, 0, 0).accept("video_1", 1)
     try:

@@ -29,6 +29,7 @@ async def test_what_is_left_out_is_the_usual(tmp_path: Path) -> None:
             "headers": {},
             "concurrency": None,
             "broadcast": False,
+            "format": "reelhook",
             "enabled": True,
             "disabled": None,
             "disabledAt": None,

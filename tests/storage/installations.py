@@ -31,6 +31,10 @@ UNDELIVERED = """
 INSERT INTO undelivered (delivery_id, sequence, fate, at)
 SELECT id, 1, 'exhausted', 7 FROM deliveries
 """
+BODIES = """
+INSERT INTO event_bodies (delivery_id, sequence, format, body)
+SELECT id, 1, 'openai', CAST('{"fünf": "🦊"}' AS BLOB) FROM deliveries
+"""
 CLOSED_COSTS = """
 INSERT INTO closed_costs VALUES
   ('prj_0', 20000, 'openai', 'sora-2', '', 3, 2, NULL, NULL, NULL),
@@ -55,6 +59,8 @@ async def fill(path: Path) -> None:
     execute(path, DELIVERED)
     execute(path, ATTEMPTS)
     execute(path, UNDELIVERED)
+    execute(path, BODIES)
+    execute(path, "UPDATE deliveries SET secret = 'the request''s', format = 'vercel'")
     execute(path, CLOSED_COSTS)
     execute(path, "UPDATE leases SET lease_until = 99999999999999, epoch = 7")
     execute(path, "INSERT INTO workers VALUES ('old', 99999999999999)")

@@ -12,7 +12,7 @@ from reelhook.domain.conflicts import ProjectClosedError, ProjectNameTakenError
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Disabled, Endpoint, EndpointKind
 from reelhook.domain.errors import EndpointNotFoundError, InvalidRequestError
 from reelhook.domain.project import Project
-from reelhook.ports import DataRemoval, Resend
+from reelhook.ports import Change, DataRemoval, Resend
 from reelhook.storage.operation import Operation
 from reelhook.storage.operations import (
     delivery_writes,
@@ -232,7 +232,7 @@ async def test_an_attempt_and_an_event_of_one_delivery_wait_for_each_other(
     job = await telling(shared, "job_1", endpoints=["ep_1"])
     (due,) = await due_now(shared)
     (event,) = job.cancel(NOW + 5)[1]
-    other = await transaction(url, delivery_writes.offer(event))
+    other = await transaction(url, delivery_writes.offer(event, Change(job).other_body))
     settling = asyncio.create_task(settled(shared, due, OK))
     await waits_for_a_lock(url)
     await commit(other)

@@ -56,6 +56,7 @@ FULL = Endpoint(
     disabled_at=NOW + 3,
     health_version=6,
     project="prj_full",
+    format="openai",
     health=CircuitBreaker(4, NOW + 4, NOW + 5, 20_000, 2),
 )
 BROADCAST = replace(ENDPOINT, id="ep_all", broadcast=True)

@@ -162,7 +162,7 @@ def finding(busy: frozenset[str]) -> Operation[Any]:
 
 def offering() -> Operation[Any]:
     event = Event("loud_7", 2, EventKind.STATUS, WireStatus.QUEUED, 0, NOW, None)
-    return delivery_writes.offer(event)
+    return delivery_writes.offer(event, lambda *_: None)
 
 
 def listing(**wanted: str) -> Callable[[], Operation[Any]]:

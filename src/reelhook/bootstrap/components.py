@@ -9,7 +9,7 @@ from reelhook.config import Settings
 from reelhook.core.billing import Billing
 from reelhook.core.facts import Emit, emitter
 from reelhook.core.pause import WatchingPause
-from reelhook.core.payloads import PayloadFormat
+from reelhook.core.payloads import Formats
 from reelhook.core.recording import Recording
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
@@ -28,7 +28,7 @@ class Components:
     accounts: Accounts
     sender: Sender
     signing: Signing
-    payload: PayloadFormat
+    formats: Formats
     signals: Signals
     pause: WatchingPause
     emit: Emit
@@ -46,7 +46,7 @@ def build_components(
     accounts: Accounts,
     sender: Sender,
     signing: Signing,
-    payload: PayloadFormat,
+    formats: Formats,
     signals: Signals | None = None,
     emit: Emit | None = None,
     callbacks: CallbackAddresses | None = None,
@@ -55,7 +55,7 @@ def build_components(
 ) -> Components:
     """Return the parts of one process.
 
-    `payload` renders the bodies of webhooks. Without `emit` every fact becomes a log line. Without
+    `formats` render the bodies of webhooks. Without `emit` every fact becomes a log line. Without
     `callbacks` no provider gets a callback address.
     """
     signals, emit = signals or Signals(), emit or emitter(log_fact)
@@ -67,10 +67,10 @@ def build_components(
         sender=sender,
         signing=signing,
         signals=signals,
-        payload=payload,
+        formats=formats,
         pause=WatchingPause(),
         emit=emit,
-        recording=Recording(store, signals, payload, emit, billing.bill),
+        recording=Recording(store, signals, formats, emit, billing.bill),
         billing=billing,
         callbacks=callbacks or CallbackAddresses(settings.public_url, "", {}),
         clock=clock or SystemClock(),

@@ -87,7 +87,7 @@ def maintenance_loops(parts: Components, lease: Lease) -> list[Loop]:
             parts.store,
             parts.sender,
             parts.signing,
-            parts.payload,
+            parts.formats.default,
             parts.signals,
             parts.settings.retry_schedule,
             clock=parts.clock,

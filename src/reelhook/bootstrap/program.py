@@ -21,6 +21,7 @@ from reelhook.bootstrap.database import (
     private_keys,
     signing_secrets,
 )
+from reelhook.bootstrap.formats import HEADERS, formats_at
 from reelhook.bootstrap.lifespan import ServerLifespan
 from reelhook.bootstrap.working import working
 from reelhook.clock import SystemClock
@@ -35,7 +36,6 @@ from reelhook.domain.event import iso
 from reelhook.doors.access import Access, KeyMade
 from reelhook.doors.app import create_app
 from reelhook.doors.compat.functions import Hook
-from reelhook.doors.compat.payload import CompatPayload
 from reelhook.doors.context import HttpOptions, UrlCheck
 from reelhook.doors.limits import KIB, MIB, Limits
 from reelhook.gateway import Gateway, build_gateway
@@ -111,7 +111,7 @@ async def _running(
             accounts=accounts,
             sender=await stack.enter_async_context(AiohttpSender(policy, look_up=look_up)),
             signing=await _signing(settings, store),
-            payload=CompatPayload(options.video_url),
+            formats=formats_at(options.video_url),
             signals=signals,
             callbacks=await _callbacks(settings, store, accounts, reachable=reachable),
         )
@@ -136,6 +136,7 @@ async def _signing(settings: Settings, store: Store) -> Signing:
         await signing_secrets(settings, store),
         user_agent=f"reelhook/{reelhook.__version__}",
         private_keys=private_keys(settings),
+        headers_of=HEADERS,
     )
 
 
@@ -220,7 +221,7 @@ def build_process_gateway(parts: Components, process: str | None = None) -> Gate
         callbacks=parts.callbacks,
         sender=parts.sender,
         signing=parts.signing,
-        payload=parts.payload,
+        formats=parts.formats,
         recording=parts.recording,
         billing=parts.billing,
         signals=parts.signals,

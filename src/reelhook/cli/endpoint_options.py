@@ -46,6 +46,16 @@ Broadcast = Annotated[
         "--broadcast/--no-broadcast", help="Send it the events of every job.", show_default=False
     ),
 ]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="The format of its webhooks: reelhook, openai (video.completed and video.failed, for "
+        "the webhooks.unwrap of OpenAI's SDKs) or vercel. Waiting webhooks keep theirs.",
+        show_default=False,
+    ),
+]
 ReadSecret = Annotated[
     bool,
     typer.Option(
@@ -61,6 +71,7 @@ def chosen(
     header: list[str] | None,
     concurrency: int | None,
     broadcast: bool | None,
+    body_format: str | None,
 ) -> dict[str, Any]:
     """Return the fields that were given; None means the default."""
     fields: dict[str, Any] = {}
@@ -74,6 +85,8 @@ def chosen(
         fields["concurrency"] = concurrency or None
     if broadcast is not None:
         fields["broadcast"] = broadcast
+    if body_format is not None:
+        fields["format"] = body_format
     return fields
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from rich.text import Text
 
 from reelhook.cli import render
+from reelhook.domain.endpoint import DEFAULT_FORMAT
 from reelhook.domain.signature import standard_secret
 from reelhook.telemetry.lines import printable
 
@@ -37,14 +38,17 @@ def show_endpoints(page: dict[str, Any]) -> None:
         render.say("None. `reelhook endpoints add URL` registers one.")
         return
     several = any("project" in endpoint for endpoint in endpoints)
+    formats = any(endpoint["format"] != DEFAULT_FORMAT for endpoint in endpoints)
+    more = [*(["FORMAT"] if formats else []), *(["PROJECT"] if several else [])]
     render.show_table(
-        ("ENDPOINT", "STATE", "URL", "DESCRIPTION", *(["PROJECT"] if several else [])),
+        ("ENDPOINT", "STATE", "URL", "DESCRIPTION", *more),
         (
             (
                 endpoint["id"],
                 _state(endpoint),
                 endpoint["url"],
                 endpoint["description"] or _KINDS[endpoint["kind"]] or "",
+                *([endpoint["format"]] if formats else []),
                 *([endpoint.get("project", "default")] if several else []),
             )
             for endpoint in endpoints
@@ -105,6 +109,7 @@ def _fields(endpoint: dict[str, Any]) -> list[tuple[str, object]]:
         ("Trusted", "yes, any address" if endpoint["trusted"] else "no, public addresses only"),
         ("Description", endpoint["description"]),
         ("Events", ", ".join(endpoint["events"])),
+        ("Format", endpoint["format"]),
         ("Broadcast", "every job's events" if endpoint["broadcast"] else None),
         *(("Header", f"{name}: {value}") for name, value in endpoint["headers"].items()),
         ("Concurrency", endpoint["concurrency"]),

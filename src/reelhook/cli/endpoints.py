@@ -13,6 +13,7 @@ from reelhook.cli.endpoint_options import (
     Concurrency,
     Description,
     Events,
+    Format,
     Headers,
     ReadSecret,
     chosen,
@@ -62,6 +63,7 @@ def add(
     header: Headers = None,
     concurrency: Concurrency = None,
     broadcast: Broadcast = None,
+    body_format: Format = None,
     secret: ReadSecret = False,
     project: InProject = None,
     url: Url = None,
@@ -71,7 +73,8 @@ def add(
 
     On the server's own machine the URL is trusted: it may be on this machine or a private network.
     """
-    body = {"url": webhook_url, **chosen(description, event, header, concurrency, broadcast)}
+    fields = chosen(description, event, header, concurrency, broadcast, body_format)
+    body = {"url": webhook_url, **fields}
     body |= {"secret": read_secret()} if secret else {}
     show_response(
         url,
@@ -109,6 +112,7 @@ def update(
     ] = False,
     concurrency: Concurrency = None,
     broadcast: Broadcast = None,
+    body_format: Format = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -118,7 +122,7 @@ def update(
     """
     if header and no_headers:
         raise typer.BadParameter("give either --header or --no-headers")
-    change = chosen(description, event, header, concurrency, broadcast)
+    change = chosen(description, event, header, concurrency, broadcast, body_format)
     change |= {"headers": None} if no_headers else {}
     change |= {"url": webhook_url} if webhook_url is not None else {}
     if not change:

@@ -15,6 +15,11 @@ _DROPPED = {
     "budgets": ("{} budget", "{} budgets"),
     "labels": ("the labels of {} job", "the labels of {} jobs"),
     "broadcasts": ("the broadcast of {} endpoint", "the broadcasts of {} endpoints"),
+    "formats": ("the format of {} endpoint, disabled", "the formats of {} endpoints, disabled"),
+    "callbacks": (
+        "the webhooks of {} request with a secret or format of its own",
+        "the webhooks of {} requests with a secret or format of their own",
+    ),
     "audit": ("{} entry of the audit trail", "{} entries of the audit trail"),
 }
 """Phrases for one and for several, for each kind of thing that a rollback drops."""

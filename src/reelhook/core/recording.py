@@ -6,11 +6,12 @@ All changes of jobs are recorded here, wherever they come from.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
 from reelhook.core.facts import Emit, JobCreated, JobEnded
-from reelhook.core.payloads import PayloadFormat
+from reelhook.core.payloads import Formats
 from reelhook.core.wakeups import Signals
 from reelhook.domain.audit import AuditEntry
 from reelhook.domain.errors import DATABASE_FAILURES, CommitUnknownError, StoreError
@@ -37,13 +38,13 @@ class Recording:
         self,
         store: Recorder,
         signals: Signals,
-        payload: PayloadFormat,
+        formats: Formats,
         emit: Emit,
         bill: Callable[[Job], Bill] = bill_of,
     ) -> None:
         self._store = store
         self._signals = signals
-        self._payload = payload
+        self._formats = formats
         self._emit = emit
         self._bill = bill
 
@@ -145,9 +146,9 @@ class Recording:
     def _change(
         self, job: Job, events: tuple[Event, ...], audit: AuditEntry | None = None
     ) -> Change:
-        bodies = tuple(self._payload.body(job, event) for event in events)
+        bodies = tuple(self._formats.default.body(job, event) for event in events)
         bill = self._bill(job) if job.status.terminal else None
-        return Change(job, events, bodies, audit, bill)
+        return Change(job, events, bodies, audit, bill, partial(self._formats.body, job))
 
     def _wake(self, transitions: Sequence[Transition]) -> None:
         """Wake everyone: the transitions may have been written."""

@@ -1,9 +1,12 @@
 """Makes signed requests to receivers from a body, an endpoint and the time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from reelhook.core.payloads import FormatHeaders
 from reelhook.domain.conflicts import EndpointLockedError
-from reelhook.domain.endpoint import Endpoint
+from reelhook.domain.encryption import is_encrypted
+from reelhook.domain.endpoint import DEFAULT_FORMAT, Endpoint
 from reelhook.domain.event import Instant
 from reelhook.domain.signature import sign
 from reelhook.domain.signing_keys import PrivateKey
@@ -20,11 +23,15 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """Makes signed requests. Every attempt gets a new signature."""
+    """Makes signed requests. Every attempt gets a new signature.
+
+    `headers_of` adds the headers of formats that have their own, by name.
+    """
 
     secrets: Secrets
     user_agent: str
     private_keys: tuple[PrivateKey, ...] = ()
+    headers_of: Mapping[str, FormatHeaders] = field(default_factory=dict)
 
     def request(
         self,
@@ -35,14 +42,16 @@ class Signing:
         now: Instant,
         timeout_seconds: float,
         url: str | None = None,
+        secret: str | None = None,
+        body_format: str = DEFAULT_FORMAT,
     ) -> SignedRequest:
-        """Return the request of one attempt. `url` overrides the endpoint's own URL.
+        """Return the request of one attempt. `url` and `secret` override the endpoint's own.
 
-        Raises `EndpointLockedError` if the endpoint's secrets can't be decrypted here.
+        Raises `EndpointLockedError` if a secret that it needs can't be decrypted here.
         """
-        if endpoint.locked:
+        if endpoint.locked or (secret is not None and is_encrypted(secret)):
             raise EndpointLockedError(endpoint.id)
-        secret, previous = self._secrets(endpoint, now)
+        secret, previous = (secret, None) if secret else self._secrets(endpoint, now)
         headers = dict(endpoint.headers)
         headers |= {"Content-Type": "application/json", "User-Agent": self.user_agent}
         headers |= sign(
@@ -53,6 +62,8 @@ class Signing:
             previous=previous,
             private_keys=self.private_keys,
         )
+        if body_format in self.headers_of:
+            headers |= self.headers_of[body_format](body, previous or secret, now)
         return SignedRequest(
             url=url or endpoint.url,
             body=body,

@@ -19,6 +19,7 @@ def endpoint_facts(endpoint: Endpoint) -> Facts:
         "events": tuple(sorted(endpoint.events)),
         "concurrency": endpoint.concurrency,
         "broadcast": endpoint.broadcast,
+        "format": endpoint.format,
         "enabled": endpoint.disabled is None,
         **secrets,
         **_secret(endpoint.secret),

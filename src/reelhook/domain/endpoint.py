@@ -17,6 +17,8 @@ from reelhook.domain.project import SigningSecrets
 
 DEFAULT_ENDPOINT = "default"
 """The id of the endpoint for WEBHOOK_URL; see `default_id` for those of other projects."""
+DEFAULT_FORMAT = "reelhook"
+"""The name of the format of bodies for which no other was chosen."""
 LANES = 16
 """The number of shards of the endpoints, which workers lease. A change needs a migration."""
 ALL_LANES = frozenset(range(LANES))
@@ -71,7 +73,8 @@ class Endpoint:
     `trusted`: the operator named the URL, so no address is refused. `previous_secret` also signs
     until `previous_until`. `concurrency` None: the setting applies. `health_version` counts the
     resets of the health: attempts that began before a reset don't affect it. `project_secrets` are
-    read with the endpoint and never stored with it.
+    read with the endpoint and never stored with it. `format` names the format of its bodies; events
+    that were written before a change keep theirs.
     """
 
     id: str
@@ -91,6 +94,7 @@ class Endpoint:
     disabled_at: Instant | None = None
     health_version: int = 0
     project: str = DEFAULT_PROJECT
+    format: str = DEFAULT_FORMAT
     project_secrets: SigningSecrets | None = None
     health: CircuitBreaker = field(default_factory=CircuitBreaker)
 

@@ -102,16 +102,20 @@ class UnknownProviderJobError(InvalidRequestError):
 
 
 class UnknownEventError(InvalidRequestError):
-    """A job has no event with this sequence number, or, if `sequence` is None, no event yet."""
+    """A job has no event with this sequence number, or, if `sequence` is None, no event yet.
+
+    With `body_format`, it has none that a format reports.
+    """
 
     problem = "unknown_event"
 
-    def __init__(self, job_id: str, sequence: int | None) -> None:
+    def __init__(self, job_id: str, sequence: int | None, body_format: str | None = None) -> None:
         wanted = "yet" if sequence is None else sequence
+        reported = "" if body_format is None else f" that the format {body_format} reports"
         facts: dict[str, Fact] = {"job_id": job_id}
         super().__init__(
             "sequence",
-            f"The job has no event {wanted}",
+            f"The job has no event {wanted}{reported}",
             facts=facts if sequence is None else {**facts, "sequence": sequence},
         )
 

@@ -21,6 +21,9 @@ class Problem(StrEnum):
     NOT_A_FILE = "not_a_file"
     NOT_AN_OBJECT = "not_an_object"
     NOT_ONE_OF = "not_one_of"
+    NOT_IN_FORMAT = "not_in_format"
+    NOT_A_SIGNING_KEY = "not_a_signing_key"
+    NEEDS_WEBHOOK_URL = "needs_webhook_url"
     CONTRADICTION = "contradiction"
     UNKNOWN_ACCOUNT = "unknown_account"
     MODEL_UNNAMED = "model_unnamed"
@@ -56,6 +59,14 @@ _SENTENCES: Mapping[Problem, str] = {
     ),
     Problem.NOT_AN_OBJECT: "{field} must be a JSON object",
     Problem.NOT_ONE_OF: "{field} must be one of {allowed}, not {value}",
+    Problem.NOT_IN_FORMAT: ("{field} must not have {value}: the format {name} only has {allowed}"),
+    Problem.NOT_A_SIGNING_KEY: (
+        "{field} must be 16 to 256 visible ASCII characters, without spaces: a random text, "
+        "or base64 after whsec_"
+    ),
+    Problem.NEEDS_WEBHOOK_URL: (
+        "{field} signs the webhooks to the URL of the same request; give that URL too"
+    ),
     Problem.CONTRADICTION: "{field} {value} does not match size {size}; give only one of them",
     Problem.UNKNOWN_ACCOUNT: "{value} is not an account here; the accounts are {allowed}",
     Problem.MODEL_UNNAMED: "Name a model as provider/model, or set a default model",

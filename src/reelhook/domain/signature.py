@@ -6,16 +6,19 @@ secret, v1a by Ed25519 with a private key.
 
 import base64
 import hmac
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from random import Random
 
-from reelhook.domain.errors import BadKeyError
+from reelhook.domain.errors import BadKeyError, InvalidRequestError
 from reelhook.domain.event import Instant
+from reelhook.domain.problem import Problem
 from reelhook.domain.signing_keys import PRIVATE_PREFIX, PUBLIC_PREFIX, PrivateKey
 
 _PREFIX = "whsec_"
 SECRET_BYTES = 24
+_CHOSEN = re.compile(r"[!-~]{16,256}")
 
 
 def new_secret(random: Random) -> str:
@@ -48,6 +51,17 @@ def standard_key(secret: str, *, name: str = "The secret") -> bytes:
             "correct it or choose a secret without that prefix"
         )
     return key
+
+
+def check_secret(field: str, secret: str) -> None:
+    """Raise `InvalidRequestError` for a secret of a request that can't sign, or is too short."""
+    try:
+        standard_key(secret)
+        usable = _CHOSEN.fullmatch(secret) is not None
+    except BadKeyError:
+        usable = False
+    if not usable:
+        raise InvalidRequestError(field, Problem.NOT_A_SIGNING_KEY)
 
 
 def standard_secret(secret: str) -> str:

@@ -21,6 +21,8 @@ WIRE_NAMES: Mapping[str, str] = {
     "money_per_month": "moneyPerMonth",
     "unknown_price": "unknownPrice",
     "external_id": "externalId",
+    "callback_secret": "callbackSecret",
+    "callback_format": "callbackFormat",
 }
 _MODELS = "see GET /api/models or `reelhook models`"
 SENTENCES: Mapping[Problem, str] = {

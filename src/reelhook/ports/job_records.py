@@ -1,5 +1,6 @@
 """Jobs in the forms that the store accepts and returns."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -22,7 +23,8 @@ class Change:
 
     `bodies` are the events' webhook bodies, in the same order. `audit` is the entry of the change,
     if a caller made it. `bill` is what a job's end means for its budgets; None: the job has not
-    ended.
+    ended. `other_body` returns an event's body in the format of a name, or None if that format does
+    not report it. It must be pure: it may be called more than once, and in another thread.
     """
 
     job: Job
@@ -30,19 +32,34 @@ class Change:
     bodies: tuple[bytes, ...] = ()
     audit: AuditEntry | None = None
     bill: Bill | None = None
+    other_body: Callable[[str, Event], bytes | None] = field(
+        default=lambda _, __: None, compare=False, repr=False
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A destination of a job's events: a known endpoint, or the job's own `url`."""
+    """A destination of a job's events: a known endpoint, or the job's own `url`.
+
+    `secret` and `format` belong to this job's deliveries at its own URL. None: the endpoint's
+    apply.
+    """
 
     endpoint_id: str
     url: str | None = field(default=None, repr=False)
+    secret: str | None = field(default=None, repr=False)
+    format: str | None = None
 
     @classmethod
-    def to(cls, url: str, project: str = DEFAULT_PROJECT) -> "Destination":
+    def to(
+        cls,
+        url: str,
+        project: str = DEFAULT_PROJECT,
+        secret: str | None = None,
+        body_format: str | None = None,
+    ) -> "Destination":
         """Return the destination of the own URL of a project's job."""
-        return cls(url_id(url, project), url)
+        return cls(url_id(url, project), url, secret, body_format)
 
 
 SOLE_HOLDER = "default"

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.delivery import Attempt, Delivery, WebhookResponse
-from reelhook.domain.endpoint import ALL_LANES, Endpoint
+from reelhook.domain.encryption import is_encrypted
+from reelhook.domain.endpoint import ALL_LANES, DEFAULT_FORMAT, Endpoint
 from reelhook.domain.event import Instant
 from reelhook.ports.leases import Lease
 
@@ -46,10 +47,15 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class DueDelivery:
-    """A delivery that may be sent now, with its next event."""
+    """A delivery that may be sent now, with its next event, whose body is in this `format`.
+
+    `secret` is the request's own; None: the endpoint's secret signs.
+    """
 
     delivery: Delivery
     event: StoredEvent
+    secret: str | None = field(default=None, repr=False)
+    format: str = DEFAULT_FORMAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,13 @@ class DueEndpoint:
 
     endpoint: Endpoint
     deliveries: tuple[DueDelivery, ...]
+
+    @property
+    def locked(self) -> bool:
+        """True if this process lacks the key of a secret that signs here."""
+        return self.endpoint.locked or any(
+            due.secret is not None and is_encrypted(due.secret) for due in self.deliveries
+        )
 
 
 @dataclass(frozen=True, slots=True)

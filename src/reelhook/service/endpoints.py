@@ -6,14 +6,14 @@ from dataclasses import replace
 from random import Random
 from typing import TypedDict
 
-from reelhook.core.payloads import PayloadFormat
+from reelhook.core.payloads import Formats
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.conflicts import DefaultEndpointError, shared_secret_error
 from reelhook.domain.delivery import ATTEMPT_SECONDS, WebhookResponse
-from reelhook.domain.endpoint import Endpoint, EndpointKind, EventName
+from reelhook.domain.endpoint import ALL_EVENTS, Endpoint, EndpointKind, EventName
 from reelhook.domain.errors import CommitUnknownError, EndpointConflictError
 from reelhook.domain.ids import new_id
 from reelhook.domain.signature import new_secret
@@ -29,6 +29,7 @@ class EndpointFields(TypedDict, total=False):
     headers: tuple[tuple[str, str], ...]
     concurrency: int | None
     broadcast: bool
+    format: str
 
 
 class Endpoints:
@@ -39,7 +40,7 @@ class Endpoints:
         store: EndpointStore,
         sender: Sender,
         signing: Signing,
-        payload: PayloadFormat,
+        formats: Formats,
         signals: Signals,
         *,
         overlap_hours: float,
@@ -49,7 +50,7 @@ class Endpoints:
         self._store = store
         self._sender = sender
         self._signing = signing
-        self._payload = payload
+        self._formats = formats
         self._signals = signals
         self._overlap_milliseconds = round(overlap_hours * 3_600_000)
         self._clock = clock
@@ -67,7 +68,8 @@ class Endpoints:
         """Store a new endpoint. Without a `secret`, one is generated. Not idempotent.
 
         `trusted`: the operator chose the URL, so no address is refused. Raises
-        `InvalidRequestError` if a header's value is only the mask.
+        `InvalidRequestError` if a header's value is only the mask, or if its format does not exist
+        or does not report its events.
         """
         caller.require(Scope.OPERATE)
         now = self._clock.now()
@@ -81,6 +83,7 @@ class Endpoints:
             project=caller.project,
         )
         endpoint = replace(endpoint, **_unmasked(endpoint, fields))
+        self._check_format(endpoint, fields)
         with self._changing(endpoint.id):
             await self._store.create_endpoint(
                 endpoint, self._entry(caller, Action.ENDPOINT_CREATED, endpoint.id)
@@ -133,6 +136,7 @@ class Endpoints:
             if "url" in fields and not caller.allows(Scope.OPERATOR):
                 endpoint.check_headers_stay(fields["url"], fields.get("headers"))
             after = replace(endpoint, **_unmasked(endpoint, fields)) if fields else endpoint
+            self._check_format(after, fields)
             if after.url != endpoint.url:
                 after = replace(after, trusted=trusted)
             if enabled is None:
@@ -205,12 +209,23 @@ class Endpoints:
         message_id = new_id("evt_test", now, self._random)
         request = self._signing.request(
             endpoint,
-            self._payload.test_body(message_id, now),
+            self._formats.of(endpoint.format).test_body(message_id, now),
             message_id=message_id,
             now=now,
             timeout_seconds=ATTEMPT_SECONDS,
+            body_format=endpoint.format,
         )
         return await self._sender.send(request)
+
+    def _check_format(self, endpoint: Endpoint, fields: EndpointFields) -> None:
+        """Raise `InvalidRequestError` if its format does not exist, or can't report its events.
+
+        An endpoint that gets all events of jobs gets those that its format reports.
+        """
+        if "format" in fields:
+            self._formats.check(endpoint.format)
+        if fields.keys() & {"format", "events"} and endpoint.events != ALL_EVENTS:
+            self._formats.check_events(endpoint.format, endpoint.events)
 
     def _entry(self, caller: Caller, action: Action, endpoint_id: str) -> AuditEntry:
         return AuditEntry.by(caller, self._clock.now(), action, endpoint_id, caller.project)

@@ -7,11 +7,10 @@ from random import Random
 from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
 from reelhook.domain.audit import Action, AuditEntry
-from reelhook.domain.caller import DEFAULT_PROJECT, Actor, Caller, Scope
+from reelhook.domain.caller import Actor, Caller, Scope
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.client_call import ClientCall
 from reelhook.domain.conflicts import AlreadyWatchedError
-from reelhook.domain.endpoint import DEFAULT_ENDPOINT
 from reelhook.domain.errors import (
     CommitUnknownError,
     JobConflictError,
@@ -44,6 +43,7 @@ from reelhook.service.budget_refusals import BudgetRefusals
 from reelhook.service.canceling import Canceling
 from reelhook.service.claims import check_claim, sharing
 from reelhook.service.client_calls import ClientCalls, create_once_settled
+from reelhook.service.destinations import Destinations
 from reelhook.service.followers import Followers
 from reelhook.service.job_filters import check_filter
 from reelhook.service.providers import account_errors_hidden, provider_of
@@ -56,8 +56,7 @@ WRITE_TRIES = 5
 class Jobs:
     """Jobs, over one store and the providers' accounts.
 
-    `has_default_endpoint` is True if WEBHOOK_URL is set. `submit_wait_seconds` limits a cancel's
-    wait for the outcome of a create that is in flight.
+    `submit_wait_seconds` limits a cancel's wait for the outcome of a create that is in flight.
     """
 
     def __init__(
@@ -70,7 +69,7 @@ class Jobs:
         followers: Followers,
         client_calls: ClientCalls,
         *,
-        has_default_endpoint: bool,
+        destinations: Destinations,
         submit_wait_seconds: float,
         clock: Clock,
         random: Random,
@@ -79,7 +78,7 @@ class Jobs:
         self._providers = providers
         self._recording = recording
         self._signals = signals
-        self._has_default_endpoint = has_default_endpoint
+        self._destinations = destinations
         self._client_calls = client_calls
         self._clock = clock
         self._random = random
@@ -106,6 +105,8 @@ class Jobs:
         *,
         labels: Labels = NO_LABELS,
         priority: Priority = Priority.NORMAL,
+        callback_secret: str | None = None,
+        callback_format: str | None = None,
         call: ClientCall | None = None,
     ) -> Created:
         """Store a new job and have it created at the provider. Returns before that happens.
@@ -113,7 +114,8 @@ class Jobs:
         The same `idempotency` key gets the same job; without a key, so do the tries of one `call`.
 
         Its events go to `webhook_url` and to the registered `endpoints`; if neither is given, to
-        the default endpoint. Raises `InvalidRequestError` if an endpoint does not exist, if the
+        the default endpoint. At `webhook_url`, `callback_secret` signs them, and their bodies are
+        in `callback_format`. Raises `InvalidRequestError` if an endpoint does not exist, if the
         model or one of its fallbacks can't satisfy the request, or if the project may not have
         jobs of this priority. Raises `ModelNotAllowedError` if the caller may not use one of the
         models, or `BudgetError` if a budget has no room.
@@ -121,6 +123,7 @@ class Jobs:
         caller.require(Scope.SUBMIT)
         check_request(request)
         check_labels(labels)
+        own = self._destinations.own(caller.project, webhook_url, callback_secret, callback_format)
         choice, *_ = routes = self._catalog.routes(request)
         for route in routes:
             caller.check_model(route.display_name)
@@ -152,7 +155,7 @@ class Jobs:
                 caller,
                 job,
                 request,
-                webhook_url,
+                own,
                 endpoints,
                 key,
                 prices=prices,
@@ -206,7 +209,7 @@ class Jobs:
                 caller,
                 job,
                 request,
-                webhook_url,
+                self._destinations.own(job.project, webhook_url, None, None),
                 endpoints,
                 audit=self._entry(caller, Action.JOB_REGISTERED, job),
             )
@@ -223,7 +226,7 @@ class Jobs:
         caller: Caller,
         job: Job,
         request: VideoRequest,
-        webhook_url: str | None,
+        own: Destination | None,
         endpoints: Sequence[str],
         idempotency: IdempotencyKey | None = None,
         *,
@@ -231,17 +234,11 @@ class Jobs:
         prices: tuple[Price | None, ...] | None = None,
         client_try: ClientTry | None = None,
     ) -> Created:
-        destinations = [Destination(endpoint) for endpoint in dict.fromkeys(endpoints)]
-        if webhook_url is not None:
-            destinations.append(Destination.to(webhook_url, job.project))
-        is_default = job.project == DEFAULT_PROJECT  # the store knows those of other projects
-        if not destinations and is_default and self._has_default_endpoint:
-            destinations = [Destination(DEFAULT_ENDPOINT)]
         new = NewJob(
             job,
             request,
-            webhook_url,
-            tuple(destinations),
+            None if own is None else own.url,
+            self._destinations.of(job.project, own, endpoints),
             idempotency,
             audit,
             sees=caller.sees,

@@ -19,7 +19,7 @@ from reelhook.domain.encryption import (
 )
 from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.project import Project, SigningSecrets
-from reelhook.ports import DueDeliveries, DueEndpoint
+from reelhook.ports import Destination, DueDeliveries, DueDelivery, DueEndpoint, NewJob
 
 Convert = Callable[[str, Place], str]
 """Returns another form of the text at a place."""
@@ -131,9 +131,51 @@ class AtRest:
         return found and self._decrypted_due_endpoint(found)
 
     def _decrypted_due_endpoint(self, found: DueEndpoint) -> DueEndpoint:
-        if not found.endpoint.locked:
+        if not found.locked:
             return found
-        return replace(found, endpoint=self.decrypted_endpoint(found.endpoint))
+        deliveries = tuple(map(self._decrypted_due_delivery, found.deliveries))
+        return DueEndpoint(self.decrypted_endpoint(found.endpoint), deliveries)
+
+    # -- secrets of requests ------------------------------------------------------------------
+
+    def encrypted_new(self, new: NewJob) -> NewJob:
+        """Return a new job with its secret as it is stored."""
+        if self.newest_id is None or not any(to.secret for to in new.destinations):
+            return new
+        destinations = tuple(
+            to if to.secret is None else replace(to, secret=self.encrypt(to.secret, place))
+            for place in [_place_of(new.job.id)]
+            for to in new.destinations
+        )
+        return replace(new, destinations=destinations)
+
+    def decrypted_destinations(
+        self, job_id: str, destinations: list[Destination]
+    ) -> list[Destination]:
+        """Return the stored destinations of a job.
+
+        Raises `EndpointLockedError` if its secret can't be decrypted here.
+        """
+        return [self._decrypted_destination(job_id, destination) for destination in destinations]
+
+    def _decrypted_destination(self, job_id: str, to: Destination) -> Destination:
+        if to.secret is None:
+            return to
+        try:
+            return replace(to, secret=self.decrypt(to.secret, _place_of(job_id)))
+        except UndecryptableError:
+            raise EndpointLockedError(to.endpoint_id) from None
+
+    def _decrypted_due_delivery(self, due: DueDelivery) -> DueDelivery:
+        if due.secret is None:
+            return due
+        place = _place_of(due.delivery.job_id)
+        return replace(due, secret=self.decrypt_if_possible(due.secret, place))
+
+
+def _place_of(job_id: str) -> Place:
+    """Return the place of a request's own secret, which the deliveries of its job share."""
+    return ("deliveries", job_id, "secret")
 
 
 def mapped_place(table: str, row: str, column: str, name: str) -> Place:

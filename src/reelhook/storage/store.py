@@ -11,7 +11,16 @@ from reelhook.domain.endpoint import Endpoint
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.project import Project
-from reelhook.ports import JobFilter, JobPage, Position, ReencryptedBatch, Removal
+from reelhook.ports import (
+    Created,
+    Destination,
+    JobFilter,
+    JobPage,
+    NewJob,
+    Position,
+    ReencryptedBatch,
+    Removal,
+)
 from reelhook.storage.at_rest import AtRest
 from reelhook.storage.forwarding import (
     Forwarding,
@@ -75,7 +84,7 @@ class Store(Forwarding):
 
     # -- jobs ---------------------------------------------------------------------------------
 
-    create = writing(job_writes.create, conflict_keys.of_new)
+    _create = writing(job_writes.create, conflict_keys.of_new)
     record = writing(job_writes.record, conflict_keys.of_record)
     accept = writing(job_writes.accept, conflict_keys.of_acceptance)
     record_check = writing(job_writes.record_check, conflict_keys.of_job)
@@ -91,11 +100,20 @@ class Store(Forwarding):
     job = reading(job_reads.job)
     jobs_now = reading(job_reads.current)
     job_of_provider = reading(in_doubt.of_provider)
-    destinations = reading(in_doubt.destinations)
+    _destinations = reading(in_doubt.destinations)
     events = reading(job_reads.events)
     counts = reading(job_reads.counts)
     jobs_unsubmitted_before = reading(job_reads.unsubmitted_before)
     jobs_unfinished_before = reading(job_reads.unfinished_before)
+
+    async def create(self, new: NewJob) -> Created:
+        """Store a job with its deliveries and key in one transaction."""
+        return await self._create(self._at_rest.encrypted_new(new))
+
+    async def destinations(self, job_id: str, project: str | None = None) -> list[Destination]:
+        """Return the destinations of a job's events."""
+        stored = await self._destinations(job_id, project)
+        return self._at_rest.decrypted_destinations(job_id, stored)
 
     async def jobs(self, wanted: JobFilter, limit: int, cursor: str | None) -> JobPage:
         """Return a page of jobs."""

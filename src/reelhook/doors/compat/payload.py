@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pydantic.alias_generators import to_camel
 
 from reelhook.domain.budget import JOBS, resets_at
+from reelhook.domain.endpoint import EventName
 from reelhook.domain.event import Event, EventKind, Instant, WireStatus, iso, maybe_iso
 from reelhook.domain.job import Job
 from reelhook.domain.labels import NO_LABELS, Labels, labels_of
@@ -18,6 +19,8 @@ class CompatPayload:
 
     `video_url` returns the address at which clients download the video of a job.
     """
+
+    events = frozenset(EventName)
 
     def __init__(self, video_url: Callable[[str], str]) -> None:
         self._video_url = video_url

@@ -22,7 +22,7 @@ class UndecryptableResponse(Schema):
     """A record whose secrets the server can't decrypt. It was left as it is."""
 
     table: str
-    id: str
+    id: str = Field(description="Its id; that of the job for `deliveries`")
     key_id: str = Field(description="The key that is missing in REELHOOK_ENCRYPTION_KEYS")
 
 

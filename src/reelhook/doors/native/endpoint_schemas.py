@@ -11,6 +11,7 @@ from reelhook.domain.delivery import WebhookResponse
 from reelhook.domain.endpoint import (
     ALL_EVENTS,
     CONCURRENCY_MAX,
+    DEFAULT_FORMAT,
     MASK,
     OVERLAP_HOURS_MAX,
     Endpoint,
@@ -28,7 +29,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,1024}")
 _SECRET = re.compile(r"[!-~]+")
 _OURS = re.compile(
-    r"(webhook-.*|x-signature|x-timestamp|host|content-.*|user-agent|connection|keep-alive"
+    r"(webhook-.*|x-signature|x-timestamp|x-ai-gateway-(signature|idempotency-key)|host|content-.*|user-agent|connection|keep-alive"
     r"|transfer-encoding|te|trailer|upgrade|expect|proxy-.*)",
     re.IGNORECASE,
 )
@@ -99,6 +100,9 @@ class _Chosen(Schema):
         None, description="Requests in flight at once; if absent: REELHOOK_ENDPOINT_CONCURRENCY"
     )
     broadcast: Flag | None = Field(None, description="Gets every job's events")
+    format: ShortText | None = Field(
+        None, description="The format of its bodies: reelhook (the default), openai or vercel"
+    )
 
     def fields(self) -> EndpointFields:
         """Return the given fields, and no others."""
@@ -109,6 +113,8 @@ class _Chosen(Schema):
             fields["events"] = frozenset(fields["events"] or ALL_EVENTS)
         if "headers" in fields:
             fields["headers"] = tuple((fields["headers"] or {}).items())
+        if "format" in fields:
+            fields["format"] = DEFAULT_FORMAT if fields["format"] is None else fields["format"]
         if fields.get("broadcast", ...) is None:
             del fields["broadcast"]
         return cast("EndpointFields", fields)
@@ -169,6 +175,7 @@ class EndpointResponse(Schema):
     headers: dict[str, str] = Field(description="Their names; the values are never shown")
     concurrency: int | None
     broadcast: bool
+    format: str = Field(description="The format of its bodies: reelhook, openai or vercel")
     enabled: bool
     disabled: str | None = Field(description="operator, failing or gone (it responded with 410)")
     disabled_at: str | None
@@ -225,6 +232,7 @@ def _fields(endpoint: Endpoint) -> dict[str, Any]:
         "headers": {name: MASK for name, _ in endpoint.headers},
         "concurrency": endpoint.concurrency,
         "broadcast": endpoint.broadcast,
+        "format": endpoint.format,
         "enabled": endpoint.disabled is None,
         "disabled": None if endpoint.disabled is None else endpoint.disabled.value,
         "disabled_at": maybe_iso(endpoint.disabled_at),

@@ -186,6 +186,8 @@ class Attempts:
             now=now,
             timeout_seconds=PROGRESS_ATTEMPT_SECONDS if progress else ATTEMPT_SECONDS,
             url=due.delivery.url,
+            secret=due.secret,
+            body_format=due.format,
         )
 
 

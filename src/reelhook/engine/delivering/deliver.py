@@ -14,7 +14,7 @@ from reelhook.core.facts import Emit, EndpointLocked
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.delivery import Delivery
-from reelhook.domain.endpoint import Endpoint, lane_of
+from reelhook.domain.endpoint import lane_of
 from reelhook.domain.event import Instant
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.engine.delivering.attempts import Attempts
@@ -23,7 +23,15 @@ from reelhook.engine.delivering.in_flight import InFlight
 from reelhook.engine.delivering.probing import PROBE_SECONDS, Probing
 from reelhook.engine.leases import Leases
 from reelhook.engine.runner import RunningTasks
-from reelhook.ports import Clock, DeliveryStore, DueDeliveries, DueDelivery, Lease, Sender
+from reelhook.ports import (
+    Clock,
+    DeliveryStore,
+    DueDeliveries,
+    DueDelivery,
+    DueEndpoint,
+    Lease,
+    Sender,
+)
 
 READY_PER_ENDPOINT = 100
 """Several times the number that may be in flight, so that a long queue takes few reads."""
@@ -107,7 +115,7 @@ class Deliver:
             probes=probes,
         )
         self._endpoints_version = version
-        endpoints = [found for found in due.endpoints if not self._is_locked(found.endpoint)]
+        endpoints = [found for found in due.endpoints if not self._is_locked(found)]
         self._probing.sent(sum(found.endpoint.health.open for found in endpoints), now)
         for found in endpoints:
             # The result of the read may still have deliveries whose attempts ended during it.
@@ -117,12 +125,13 @@ class Deliver:
         self._rest(due.early)
         return self._seconds_until(due)
 
-    def _is_locked(self, endpoint: Endpoint) -> bool:
+    def _is_locked(self, found: DueEndpoint) -> bool:
         """Return True if this process can't sign for the endpoint. It is read again after a pause.
 
         The pause uses no attempt. So the endpoint delays no other, however much waits for it.
         """
-        if not endpoint.locked:
+        endpoint = found.endpoint
+        if not found.locked:
             self._locked.discard(endpoint.id)
             return False
         self._queue.pause(endpoint.id, self._clock.now(), self._random)
@@ -258,7 +267,7 @@ class Deliver:
             found = await self._store.due_delivery(delivery.id, self._clock.now())
             if found is None or self._queue.queue(delivery.endpoint_id).endpoint.held_back:
                 return False
-            if self._is_locked(found.endpoint):
+            if self._is_locked(found):
                 return False
             self._queue.update(found.endpoint)
             (flight.due,) = found.deliveries

@@ -5,7 +5,7 @@ from random import Random
 
 import structlog
 
-from reelhook.core.payloads import PayloadFormat
+from reelhook.core.payloads import DefaultFormat
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.delivery import ATTEMPT_SECONDS, WebhookResponse
@@ -32,7 +32,7 @@ class Notify:
         store: NoticeStore,
         sender: Sender,
         signing: Signing,
-        payload: PayloadFormat,
+        payload: DefaultFormat,
         signals: Signals,
         schedule: RetrySchedule,
         *,

@@ -1,9 +1,10 @@
 """Operations that change deliveries: new events, and the results of attempts."""
 
+from collections.abc import Callable
 from typing import Any
 
 from reelhook.domain.delivery import Attempt, Delivery, UndeliveredReason
-from reelhook.domain.endpoint import Disabled, EndpointKind, name_of
+from reelhook.domain.endpoint import DEFAULT_FORMAT, Disabled, EndpointKind, name_of
 from reelhook.domain.event import Event, EventKind, Instant
 from reelhook.ports import Settlement
 from reelhook.storage.operation import Operation, Statement
@@ -12,7 +13,7 @@ from reelhook.storage.operations.rows import DELIVERY, DELIVERY_COLUMNS, deliver
 
 # The key lock is shared and the weakest available: see `endpoint_wakeups.wake`.
 _RECIPIENTS = f"""
-SELECT {DELIVERY}, e.events, e.next_at, e.kind, e.disabled
+SELECT {DELIVERY}, e.events, coalesce(d.format, e.format), e.next_at, e.kind, e.disabled
 FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id
 WHERE d.job_id = ?1 AND d.resend_of IS NULL AND NOT d.ended AND e.deleted_at IS NULL
 /*pg FOR UPDATE OF d FOR KEY SHARE OF e */
@@ -24,6 +25,7 @@ WHERE d.id = ?1 AND (CAST(?2 AS TEXT) IS NULL
   OR EXISTS (SELECT 1 FROM leases l WHERE l.id = ?2 AND l.epoch = ?3))
 /*pg FOR UPDATE OF d */
 """
+_ADD_BODY = "INSERT INTO event_bodies (delivery_id, sequence, format, body) VALUES (?1, ?2, ?3, ?4)"
 _MOVE = """
 UPDATE deliveries SET status_sequence = ?2, progress_sequence = ?3, attempts = ?4, due_at = ?5,
   not_before = ?6, terminal_at = ?7, ended = ?8, outcome = ?9, delivered_sequence = ?10
@@ -39,16 +41,24 @@ ON CONFLICT (delivery_id, sequence) DO UPDATE SET fate = excluded.fate, at = exc
 """
 
 
-def offer(event: Event) -> Operation[None]:
-    """Offer a new event to every delivery of its job whose endpoint wants it."""
+def offer(event: Event, other_body: Callable[[str, Event], bytes | None]) -> Operation[None]:
+    """Offer a new event to every delivery of its job whose endpoint wants it.
+
+    A delivery in another format than the default one gets a body of its own; see `Change`.
+    """
     if event.kind is EventKind.FALLBACK:
         return
     rows = yield Statement(_RECIPIENTS, (event.job_id,))
     for row in rows:
-        wanted, next_at, kind, disabled = row[len(DELIVERY_COLUMNS) :]
+        wanted, body_format, next_at, kind, disabled = row[len(DELIVERY_COLUMNS) :]
         if name_of(event) not in events_of(wanted):
             continue
         before = delivery_of(row)
+        if body_format != DEFAULT_FORMAT:
+            body = other_body(body_format, event)
+            if body is None:
+                continue  # the format does not report it
+            yield Statement(_ADD_BODY, (before.id, event.sequence, body_format, body))
         after = before.offer(event.sequence, event.kind, event.occurred_at)
         yield from _move(before, after)
         yield from _record_dropped(before, after, UndeliveredReason.SUPERSEDED, event.occurred_at)

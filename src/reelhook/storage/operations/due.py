@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from reelhook.domain.delivery import Delivery
-from reelhook.domain.endpoint import ALL_LANES, Endpoint, lane_of
+from reelhook.domain.endpoint import ALL_LANES, DEFAULT_FORMAT, Endpoint, lane_of
 from reelhook.domain.event import Instant
 from reelhook.ports import PROBES_READ, DueDeliveries, DueDelivery, DueEndpoint, StoredEvent
 from reelhook.storage.operation import Operation, Row, Statement, concurrently, query
@@ -73,12 +73,14 @@ def _with_events(chosen: str) -> str:
     """Return the query for the chosen deliveries with their next events.
 
     The choice is a subquery, so that its LIMIT bounds the row count PostgreSQL estimates for the
-    join.
+    join. A resend has the body that its first delivery had.
     """
     return f"""
-SELECT {DELIVERY}, e.id, e.body FROM (SELECT * FROM deliveries WHERE {chosen}) d
+SELECT {DELIVERY}, e.id, coalesce(b.body, e.body), d.secret, b.format
+FROM (SELECT * FROM deliveries WHERE {chosen}) d
 JOIN events e ON e.job_id = d.job_id
   AND e.sequence = coalesce(d.status_sequence, d.progress_sequence)
+LEFT JOIN event_bodies b ON b.delivery_id = coalesce(d.resend_of, d.id) AND b.sequence = e.sequence
 """
 
 
@@ -288,8 +290,9 @@ def waiting(project: str | None = None) -> Operation[int]:
 
 def _due_delivery(row: Row) -> DueDelivery:
     delivery: Delivery = delivery_of(row)
-    event_id, body = row[len(DELIVERY_COLUMNS) :]
+    event_id, body, secret, body_format = row[len(DELIVERY_COLUMNS) :]
     sequence = delivery.next_sequence
     if sequence is None or not isinstance(body, bytes):  # the join requires a sequence
         raise TypeError(row)
-    return DueDelivery(delivery, StoredEvent(str(event_id), delivery.job_id, sequence, body))
+    event = StoredEvent(str(event_id), delivery.job_id, sequence, body)
+    return DueDelivery(delivery, event, secret, body_format or DEFAULT_FORMAT)

@@ -88,14 +88,14 @@ def destinations(job_id: str, project: str | None = None) -> Operation[list[Dest
     """Return the destinations of a job's events."""
     owned, owner = of_job_in_project(project, 2, "d.job_id")
     rows = yield Statement(
-        "SELECT d.endpoint_id, d.url, e.kind FROM deliveries d JOIN endpoints e"
+        "SELECT d.endpoint_id, d.url, d.secret, d.format, e.kind FROM deliveries d JOIN endpoints e"
         f" ON e.id = d.endpoint_id WHERE d.job_id = ?1 AND d.resend_of IS NULL{owned}"
         " ORDER BY d.id",
         (job_id, *owner),
     )
     return [
-        Destination(endpoint_id, url if kind == EndpointKind.URL else None)
-        for endpoint_id, url, kind in rows
+        Destination(endpoint_id, url if kind == EndpointKind.URL else None, *own)
+        for endpoint_id, url, *own, kind in rows
     ]
 
 

@@ -215,7 +215,7 @@ def _record_one(change: Change, lease: Lease | None) -> Operation[bool]:
     if change.audit is not None:
         yield from audit.add(change.audit)
     for event in change.events:
-        yield from offer(event)
+        yield from offer(event, change.other_body)
     for event, body in zip(change.events, change.bodies, strict=True):
         yield Statement(
             _INSERT_EVENT,

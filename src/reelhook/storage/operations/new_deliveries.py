@@ -13,7 +13,8 @@ _ADD_URL = (
     " VALUES (?1, 'url', ?2, FALSE, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING"
 )
 _ADD_DELIVERY = (
-    "INSERT INTO deliveries (job_id, endpoint_id, lane, url) VALUES (?1, ?2, ?3, ?4)"
+    "INSERT INTO deliveries (job_id, endpoint_id, lane, url, secret, format)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
     " ON CONFLICT (job_id, endpoint_id) WHERE resend_of IS NULL DO NOTHING"
 )
 # The lock prevents the endpoint from being deleted before the job is stored.
@@ -50,9 +51,15 @@ def add_deliveries(job: Job, destinations: Iterable[Destination]) -> Operation[N
             lane = lane_of(endpoint_id)
             values = (endpoint_id, origin_of(url), job.created_at, lane, job.project)
             yield Statement(_ADD_URL, values)
-        yield Statement(_ADD_DELIVERY, (job.id, endpoint_id, lane_of(endpoint_id), url or ""))
+        yield _adding(job, destination)
     for (endpoint_id,) in (yield Statement(_BROADCAST, (job.project,))):
-        yield Statement(_ADD_DELIVERY, (job.id, endpoint_id, lane_of(endpoint_id), ""))
+        yield _adding(job, Destination(endpoint_id))
+
+
+def _adding(job: Job, to: Destination) -> Statement:
+    lane = lane_of(to.endpoint_id)
+    values = (job.id, to.endpoint_id, lane, to.url or "", to.secret, to.format)
+    return Statement(_ADD_DELIVERY, values)
 
 
 def check_registered(destinations: Iterable[Destination], project: str) -> Operation[None]:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reelhook.domain.audit import AuditEntry
+from reelhook.domain.audit import AuditEntry, Value
 from reelhook.domain.delivery import Delivery
-from reelhook.domain.endpoint import lane_of
+from reelhook.domain.endpoint import DEFAULT_FORMAT, lane_of
 from reelhook.domain.errors import (
     EndpointNotFoundError,
     ResendNotFoundError,
@@ -33,11 +33,22 @@ ORDER BY u.at, u.delivery_id, u.sequence LIMIT ?4 /*pg FOR UPDATE OF u */
 """
 _ADD = """
 INSERT INTO deliveries
-  (job_id, endpoint_id, lane, url, status_sequence, due_at, terminal_at, resend_of)
+  (job_id, endpoint_id, lane, url, status_sequence, due_at, terminal_at, resend_of, secret)
 SELECT job_id, ?2, CAST(?3 AS INTEGER), ?4, sequence, CAST(?6 AS BIGINT),
-  CASE WHEN kind = ?7 THEN occurred_at END, CAST(?8 AS BIGINT)
+  CASE WHEN kind = ?7 THEN occurred_at END, CAST(?8 AS BIGINT),
+  (SELECT secret FROM deliveries WHERE id = CAST(?8 AS BIGINT))
 FROM events WHERE job_id = ?1 AND sequence = ?5
 RETURNING id
+"""
+_FORMAT = """
+SELECT coalesce(d.format, e.format) FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id
+WHERE d.id = ?1
+"""
+# An event that was written before the format was chosen has no other body than the default one.
+_WAS_OFFERED = """
+SELECT 1 FROM event_bodies WHERE delivery_id = ?1 AND sequence = ?2
+UNION ALL SELECT 1 FROM attempts WHERE delivery_id = ?1 AND sequence = ?2
+UNION ALL SELECT 1 FROM undelivered WHERE delivery_id = ?1 AND sequence = ?2 LIMIT 1
 """
 # The newest resend replaces the delivery and all of its earlier resends.
 _MARK = """
@@ -58,19 +69,41 @@ def resend_one(
     known = (yield from delivery(delivery_id, project=project)).delivery
     if not (yield from wake(known.endpoint_id, now)):
         raise EndpointNotFoundError(known.endpoint_id)  # it was deleted
-    if sequence is None:
-        rows = yield Statement(
-            "SELECT max(sequence) FROM events WHERE job_id = ?1", (known.job_id,)
-        )
-        sequence = rows[0][0]
-    added = None if sequence is None else (yield from _repeat(known, sequence, now))
+    chosen = yield from _reported(known, sequence)
+    added = yield from _repeat(known, chosen, now)
     if added is None:
-        raise UnknownEventError(known.job_id, sequence)
+        raise UnknownEventError(known.job_id, chosen)
     if audit is not None:
         rows = yield Statement("SELECT project FROM jobs WHERE id = ?1", (known.job_id,))
-        after = {"delivery": added, "jobId": known.job_id, "sequence": sequence}
+        after: dict[str, Value] = {"delivery": added, "jobId": known.job_id, "sequence": chosen}
         yield from trail.add(replace(audit, project=rows[0][0]).changing(None, after))
     return (yield from delivery(added)).delivery
+
+
+def _reported(known: Delivery, sequence: int | None) -> Operation[int]:
+    """Return an event that its format reports: this one, or the newest one if that is None.
+
+    Raises `UnknownEventError` for an event that its format does not report.
+    """
+    first = known.resend_of or known.id
+    rows = yield Statement(_FORMAT, (first,))
+    body_format = rows[0][0]
+    if body_format == DEFAULT_FORMAT:
+        if sequence is not None:
+            return sequence
+        newest = "SELECT max(sequence) FROM events WHERE job_id = ?1"
+        rows = yield Statement(newest, (known.job_id,))
+    elif sequence is None:
+        newest = "SELECT max(sequence) FROM event_bodies WHERE delivery_id = ?1"
+        rows = yield Statement(newest, (first,))
+    else:
+        offered = yield Statement(_WAS_OFFERED, (first, sequence))
+        rows = [(sequence if offered else None,)]
+    found: int | None = rows[0][0]
+    if found is None:
+        named = None if body_format == DEFAULT_FORMAT else body_format
+        raise UnknownEventError(known.job_id, sequence, named)
+    return found
 
 
 def _repeat(known: Delivery, sequence: int, now: Instant) -> Operation[int | None]:

@@ -18,13 +18,18 @@ _PROOF_VALUE = "encrypted"
 
 @dataclass(frozen=True, slots=True)
 class SecretColumns:
-    """The columns of a table that have secrets. `mappings` are JSON objects of secrets by name."""
+    """The columns of a table that have secrets. `mappings` are JSON objects of secrets by name.
+
+    `key` identifies a secret, and so the rows that have it. `since` is the revision of the table's
+    first secret.
+    """
 
     table: str
     key: str
     texts: tuple[str, ...]
     mappings: tuple[str, ...] = ()
     condition: str = "TRUE"
+    since: str = "0015"
 
     @property
     def rows(self) -> str:
@@ -64,8 +69,14 @@ SECRETS = (
     SecretColumns("keys", "name", ("value",), condition="name NOT IN ('history', 'upstream')"),
     SecretColumns("projects", "id", ("secret", "previous_secret")),
     SecretColumns("endpoints", "id", ("secret", "previous_secret"), ("headers",)),
+    # The request's own secret, which all deliveries of its job at its URL share, resends included.
+    SecretColumns(
+        "deliveries", "job_id", ("secret",), condition="secret IS NOT NULL", since="0016"
+    ),
 )
 """All secrets in the database. A new column with secrets belongs here."""
+_OF_0015 = tuple(columns for columns in SECRETS if columns.since == "0015")
+"""Those that are left when that revision, the first one with encryption, is rolled back."""
 
 
 def check_keys(at_rest: AtRest) -> Operation[None]:
@@ -119,8 +130,8 @@ def reencrypt(after: str | None, limit: int, at_rest: AtRest) -> Operation[Reenc
 
 
 def decrypt_all(at_rest: AtRest) -> Operation[None]:
-    """Store all secrets in plain text. Raises `UndecryptableError`."""
-    for columns in SECRETS:
+    """Store the secrets of the revision 0015 in plain text. Raises `UndecryptableError`."""
+    for columns in _OF_0015:
         names = ", ".join((columns.key, *columns.columns))
         for row in (yield Statement(f"SELECT {names} {columns.rows}")):
             converted = columns.converted(tuple(row), at_rest.decrypt)
@@ -130,8 +141,8 @@ def decrypt_all(at_rest: AtRest) -> Operation[None]:
 
 
 def check_all(at_rest: AtRest) -> Operation[None]:
-    """Raise `UndecryptableError` unless all secrets can be decrypted."""
-    for columns in SECRETS:
+    """Raise `UndecryptableError` unless all secrets of the revision 0015 can be decrypted."""
+    for columns in _OF_0015:
         names = ", ".join((columns.key, *columns.columns))
         for row in (yield Statement(f"SELECT {names} {columns.rows}")):
             columns.converted(row, at_rest.decrypt)
@@ -158,7 +169,9 @@ def survey(at_rest: AtRest) -> Operation[SecretsSurvey]:
 
 def _update(columns: SecretColumns, row: Row) -> Statement:
     values = ", ".join(f"{name} = ?{number}" for number, name in enumerate(columns.columns, 2))
-    return Statement(f"UPDATE {columns.table} SET {values} WHERE {columns.key} = ?1", row)
+    return Statement(
+        f"UPDATE {columns.table} SET {values} WHERE {columns.key} = ?1 AND {columns.condition}", row
+    )
 
 
 def _count() -> Operation[int]:

@@ -33,6 +33,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "client_calls": ("hash", "id"),
     "events": ("id",),
     "deliveries": ("id",),
+    "event_bodies": ("delivery_id", "sequence"),
     "attempts": ("id",),
     "undelivered": ("delivery_id", "sequence"),
     "resends": ("id",),
