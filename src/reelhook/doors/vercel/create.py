@@ -64,6 +64,11 @@ class Asked:
     url: str | None
     warnings: tuple[dict[str, str], ...]
 
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """All that decides about the video."""
+        return {"model": self.model, "body": self.fields}
+
 
 @router.post(
     "",
@@ -78,9 +83,10 @@ async def generate(context: ContextOf, model: ModelId = None, key: Key = None) -
     """Accept the request, and send comments until the video is finished; then send the video."""
     asked = await _asked(context, VideoModelBody, model)
     slots: StreamSlots = context.request.app.state.stream_slots
+    idempotency = await _idempotency(context, asked, key)
     with ExitStack() as stack:
-        stack.enter_context(slots.take())
-        created = await _created(context, asked, key)
+        stack.enter_context(slots.take())  # not after the create, when nothing may be refused
+        created = await _created(context, asked, idempotency, asked.own.callback_secret)
         slot = stack.pop_all()
     return Waiting(events(context, created.job_id, asked.warnings), slot)
 
@@ -98,10 +104,14 @@ async def start(context: ContextOf, model: ModelId = None, key: Key = None) -> J
     signs the webhook; the response to the same request with the same key has the same secret.
     """
     asked = await _asked(context, StartBody, model)
-    created = await _created(context, asked, key)
+    idempotency = await _idempotency(context, asked, key)
+    secret = asked.own.callback_secret
+    if asked.url is not None and secret is None:
+        secret = await _callback_secret(context, asked, idempotency)
+    created = await _created(context, asked, idempotency, secret)
     job = {"jobId": created.job_id, "status": "pending"}
-    if asked.own.callback_secret is not None:
-        job["webhookSigningSecret"] = asked.own.callback_secret
+    if secret is not None:
+        job["webhookSigningSecret"] = secret
     started = Started(
         operation={OPERATION_JOB: created.job_id},
         warnings=[WireWarning(**warning) for warning in asked.warnings],
@@ -138,17 +148,13 @@ def _route(context: Context, model: str) -> ModelRoute:
         raise UnknownModelError(model, error) from None
 
 
-async def _created(context: Context, asked: Asked, key: str | None) -> Created:
-    decisive = {"model": asked.model, "body": asked.fields}
-    idempotency = None
-    if key is not None:
-        fingerprint = await asyncio.to_thread(_fingerprint, context.request.url.path, decisive)
-        holder = holder_of(context.request, context.options.access)
-        idempotency = IdempotencyKey(holder, key, fingerprint)
+async def _created(
+    context: Context, asked: Asked, idempotency: IdempotencyKey | None, secret: str | None
+) -> Created:
     own = asked.own
     return await create_once(
         context,
-        decisive,
+        asked.decisive,
         lambda call: context.gateway.jobs.submit(
             context.caller,
             asked.video,
@@ -157,6 +163,8 @@ async def _created(context: Context, asked: Asked, key: str | None) -> Created:
             own.endpoints,
             labels=own.labels,
             priority=priority_named(own.priority),
+            callback_secret=secret,
+            callback_format=own.callback_format or FORMAT,
             call=call,
         ),
         counts=False,
@@ -164,6 +172,26 @@ async def _created(context: Context, asked: Asked, key: str | None) -> Created:
     )
 
 
-def _fingerprint(path: str, decisive: dict[str, Any]) -> str:
+async def _idempotency(context: Context, asked: Asked, key: str | None) -> IdempotencyKey | None:
+    if key is None:
+        return None
+    holder = holder_of(context.request, context.options.access)
+    return IdempotencyKey(holder, key, await _fingerprint(context, asked)).of(context.caller)
+
+
+async def _callback_secret(
+    context: Context, asked: Asked, idempotency: IdempotencyKey | None
+) -> str:
+    """Return the secret of a call, which nobody can guess and every repetition has again."""
+    if idempotency is None:
+        call = [context.caller.project, await _fingerprint(context, asked)]
+    else:
+        call = [context.caller.project, idempotency.holder, idempotency.key]
+    return context.options.access.callback_secret(json.dumps(call))
+
+
+async def _fingerprint(context: Context, asked: Asked) -> str:
     """Return the hash by which a repeated body is recognised; stored keys depend on its form."""
-    return sha256(json.dumps([path, decisive], sort_keys=True).encode()).hexdigest()
+    content = [context.request.url.path, asked.decisive]
+    text = await asyncio.to_thread(json.dumps, content, sort_keys=True)  # it may have files
+    return sha256(text.encode()).hexdigest()

@@ -69,7 +69,9 @@ async def events(
         while (left := end - loop.time()) > 0:
             if feed.stopping.is_set() or held.over:
                 raise BrokenStreamError
-            if follower.take() and (job := await _job(context, job_id)) and not job.status.watched:
+            follower.take()
+            job = await _job(context, job_id)
+            if job is not None and job.status.terminal:
                 async for piece in _result(context, job, warnings):
                     yield piece
                 return
