@@ -13,12 +13,23 @@ from vercel_clients import FOX, MODEL, event, generated, headers, served, starte
 from reelhook.domain.errors import StoreError
 from reelhook.doors.vercel import result, waiting
 from reelhook.doors.vercel.result import is_private
+from reelhook.simulator.faults import Faults
 
 
 async def operation_of(server: Gateway, **fields: Any) -> Any:
     reply = await started(server, **fields)
     assert reply.status == 200, reply.body
     return reply.json()["operation"]
+
+
+async def rendered(server: Gateway, creations: int = 1) -> None:
+    """Let so many creates arrive at the provider, and then the time of a render pass."""
+
+    async def arrived() -> bool:
+        return server.simulator.creations == creations
+
+    await until(arrived)
+    server.time.advance(1000)
 
 
 async def test_a_call_waits_for_its_video(tmp_path: Path) -> None:
@@ -84,7 +95,7 @@ async def test_a_started_video_is_pending_then_completed(tmp_path: Path) -> None
         operation = await operation_of(server)
         found = (await status_of(server, operation)).json()
         assert found["status"] == "pending"
-        server.time.advance(1000)
+        await rendered(server)
 
         async def ended() -> Any:
             found = (await status_of(server, operation)).json()
@@ -97,23 +108,20 @@ async def test_a_started_video_is_pending_then_completed(tmp_path: Path) -> None
 
 
 async def test_a_canceled_and_a_failed_video_end_as_such(tmp_path: Path) -> None:
-    async with served(tmp_path) as server:
+    async with served(tmp_path / "one") as server:
         operation = await operation_of(server)
         canceled = await server.post(f"/api/jobs/{operation['jobId']}/cancel?force=true", json={})
         assert canceled.status == 200, canceled.body
         assert (await status_of(server, operation)).json()["status"] == "cancelled"
-        failing = asyncio.create_task(generated(server, prompt="[fail] A fox"))
-        await asyncio.sleep(0)
-        await until(lambda: _total(server, 2))
-        server.time.advance(1000)
-        found = event(await failing)
+    fails = Faults(queue_seconds=0, render_seconds=0, moderation=1)
+    async with served(tmp_path / "two", fails) as server:
+        found = event(await generated(server))
         assert (found["type"], found["statusCode"]) == ("error", 424)
         assert (found["errorType"], found["param"]) == ("failed_dependency", None)
-        assert found["message"]
-
-
-async def _total(server: Gateway, count: int) -> bool:
-    return await server.total() == count
+        failed = (await server.get("/api/jobs")).json()["jobs"][0]
+        status = (await status_of(server, {"jobId": failed["jobId"]})).json()
+        assert (status["status"], status["error"]) == ("error", found["message"])
+        assert status["providerMetadata"]["reelhook"]["code"] == "moderation"
 
 
 async def test_comments_come_while_a_job_goes_on_and_the_call_ends_in_time(
@@ -140,12 +148,11 @@ async def test_a_call_whose_connection_breaks_is_joined_by_an_equal_one(tmp_path
                 response.close()
             await until(lambda: _lost(server))
         last = asyncio.create_task(generated(server))
-        server.time.advance(1000)
+        await rendered(server)
         assert event(await last)["type"] == "result"
         assert await server.total() == 1
         again = asyncio.create_task(generated(server))
-        await until(lambda: _total(server, 2))
-        server.time.advance(2000)
+        await rendered(server, 2)
         assert event(await again)["type"] == "result"
         assert server.simulator.creations == 2
 
@@ -156,15 +163,17 @@ async def _lost(server: Gateway) -> bool:
 
 
 async def test_a_server_that_stops_breaks_the_connection(tmp_path: Path) -> None:
-    async with served(tmp_path) as server:
-        async with server.session.post(
+    async with (
+        served(tmp_path) as server,
+        server.session.post(
             f"{server.url}/v4/ai/video-model", json=FOX, headers=headers()
-        ) as response:
-            assert await response.content.readany()
-            state: Any = server.hook.asgi
-            state.state.gateway.feed.stop()
-            with pytest.raises(aiohttp.ClientPayloadError):
-                await response.read()
+        ) as response,
+    ):
+        assert await response.content.readany()
+        state: Any = server.hook.asgi
+        state.state.gateway.feed.stop()
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.read()
 
 
 async def test_a_database_that_is_away_for_a_while_loses_no_video(
@@ -185,13 +194,8 @@ async def test_a_database_that_is_away_for_a_while_loses_no_video(
 
         object.__setattr__(jobs, "job", away)
         call = asyncio.create_task(generated(server))
-        await until(lambda: _true(reads))
-        server.time.advance(1000)
+        await rendered(server)
         assert event(await call)["type"] == "result"
-
-
-async def _true(value: object) -> bool:
-    return bool(value)
 
 
 async def test_a_key_makes_a_repeated_call_the_same_job(tmp_path: Path) -> None:

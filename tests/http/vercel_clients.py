@@ -16,9 +16,7 @@ FOX = {"prompt": "A fox", "n": 1, "duration": 4, "resolution": "1280x720", "prov
 
 
 @asynccontextmanager
-async def served(
-    folder: Path, faults: Faults | None = None, **more: Any
-) -> AsyncIterator[Gateway]:
+async def served(folder: Path, faults: Faults | None = None, **more: Any) -> AsyncIterator[Gateway]:
     """Serve until the block ends."""
     headers = {"Authorization": f"Bearer {KEY}"}
     async with gateway(folder, faults, api_key=KEY, headers=headers, **more) as server:
