@@ -54,7 +54,7 @@ are carried out."""
 def check(response: Any) -> None:
     if response.status_code >= 400:
         error = response.json()
-        if response.request.path_url.startswith("/v1/"):
+        if response.request.path_url.startswith(("/v1/", "/v4/ai/")):
             error = error["error"]
             assert {"message", "type", "param", "code"} <= set(error), error
             assert error["message"]

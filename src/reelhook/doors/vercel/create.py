@@ -55,7 +55,7 @@ B = TypeVar("B", bound=VideoModelBody)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request asks for, translated; `fields` are its body as it came."""
+    """A request, translated; `fields` are its body as it came."""
 
     fields: dict[str, Any]
     model: str

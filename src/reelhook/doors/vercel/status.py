@@ -59,12 +59,14 @@ async def status(body: StatusBody, context: ContextOf) -> Response:
 @router.get("/config", summary="List the models that a video may name")
 @needs(Scope.READ)
 async def config(context: ContextOf) -> GatewayConfig:
-    """Return the known models and the aliases, if the key may use them.
+    """Return the known models, those that servers list, and the aliases, if the key may use them.
 
     A provider may have others, which are passed on.
     """
     catalog = context.gateway.models.catalog(context.caller)
-    names = (*(route.display_name for route in catalog.models()), *catalog.aliases)
+    servers = await context.gateway.models.servers(context.caller)
+    known = (route.display_name for route in catalog.models())
+    names = (*known, *(name for server in servers for name in server.models), *catalog.aliases)
     routes = ((name, catalog.choose(name)) for name in dict.fromkeys(names))
     models = [_listed(name, route) for name, route in routes if _allows(context.caller, route)]
     return GatewayConfig(models=models)
