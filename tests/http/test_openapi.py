@@ -65,7 +65,7 @@ def check(response: Any) -> None:
         assert error["code"]
 
 
-def fuzz(url: str, known: dict[str, list[str]]) -> dict[str, Counter[int]]:
+def fuzz(url: str, known: dict[str, list[Any]]) -> dict[str, Counter[int]]:
     """Call every operation of the document with requests made from it; count the statuses.
 
     `known` has three right values each, by the name of the parameter or field.
@@ -81,7 +81,7 @@ def fuzz(url: str, known: dict[str, list[str]]) -> dict[str, Counter[int]]:
     return {one.label: call_with_many(one, url, known) for one in operations}
 
 
-def call_with_many(operation: Any, url: str, known: dict[str, list[str]]) -> Counter[int]:
+def call_with_many(operation: Any, url: str, known: dict[str, list[Any]]) -> Counter[int]:
     statuses: Counter[int] = Counter()
     right = operation.as_strategy()
     wrong = operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE)
@@ -125,7 +125,7 @@ async def test_no_request_made_from_the_document_breaks_the_server(tmp_path: Pat
         assert not [line for line in server.logs if line["event"] == "http.failed"]
 
 
-async def ids_there_are(server: Gateway) -> dict[str, list[str]]:
+async def ids_there_are(server: Gateway) -> dict[str, list[Any]]:
     """Make three of everything that has an id."""
     endpoints = [(await server.endpoint(NOBODY))["id"] for _ in range(3)]
     jobs = [await server.submit(endpoints=endpoints) for _ in range(3)]
@@ -144,6 +144,7 @@ async def ids_there_are(server: Gateway) -> dict[str, list[str]]:
     return {
         "job_id": jobs,
         "video_id": [video_id(one) for one in jobs],
+        "operation": [{"jobId": one} for one in jobs],
         "model": ["openai/sora-2", "sora-2", "openai"],
         "endpoint_id": endpoints,
         "delivery_id": [str(one["id"]) for one in await server.deliveries()],

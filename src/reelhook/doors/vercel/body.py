@@ -10,7 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from reelhook.domain.errors import InvalidRequestError
-from reelhook.domain.request import FALLBACKS_MAX, PROMPT_CHARACTERS_MAX, SHORT_CHARACTERS_MAX
+from reelhook.domain.request import (
+    ASPECT_RATIO,
+    FALLBACKS_MAX,
+    PROMPT_CHARACTERS_MAX,
+    RESOLUTION,
+    SEED_MAX,
+    SHORT_CHARACTERS_MAX,
+    SIZE,
+)
 from reelhook.doors.fields import EndpointIds
 from reelhook.doors.labels import LabelledBody, PriorityName
 from reelhook.doors.vercel.files import WireFile
@@ -18,6 +26,11 @@ from reelhook.doors.vercel.files import WireFile
 OWN = "reelhook"
 """The name of reelhook's own fields in `providerOptions`."""
 B = TypeVar("B", bound=BaseModel)
+
+
+def _shown(*, strict: bool | None = None, **limits: Any) -> Any:
+    """Return the annotation of a field whose limits OpenAPI shows and the domain checks."""
+    return Field(strict=strict, json_schema_extra=limits)
 
 
 class Wire(BaseModel):
@@ -39,12 +52,16 @@ class VideoModelBody(Wire):
     prompt: str | None = Field(
         None, json_schema_extra={"minLength": 1, "maxLength": PROMPT_CHARACTERS_MAX}
     )
-    n: Annotated[int, Field(strict=True)] | None = Field(None, description="1, or absent")
-    aspect_ratio: str | None = Field(None, description="like 16:9; adaptive: the model's choice")
-    resolution: str | None = Field(None, description="like 1280x720, or like 720p")
-    duration: float | None = Field(None, description="Whole seconds")
+    n: Annotated[int, _shown(enum=[1], strict=True)] | None = None
+    aspect_ratio: Annotated[str, _shown(pattern=f"^({ASPECT_RATIO}|adaptive)$")] | None = Field(
+        None, description="adaptive: the model's choice"
+    )
+    resolution: Annotated[str, _shown(pattern=f"^({SIZE}|{RESOLUTION})$")] | None = None
+    duration: Annotated[float, _shown(type="integer", minimum=1, maximum=9999)] | None = Field(
+        None, description="Seconds"
+    )
     fps: float | None = Field(None, description="Ignored, with a warning")
-    seed: int | None = None
+    seed: Annotated[int, _shown(minimum=0, maximum=SEED_MAX)] | None = None
     generate_audio: bool | None = None
     image: WireFile | None = Field(None, description="The first image")
     frame_images: list[FrameImage] | None = None

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Header
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from reelhook.domain.caller import Scope
 from reelhook.domain.catalog import ModelRoute
@@ -72,7 +72,7 @@ class Asked:
 
 @router.post(
     "",
-    response_class=Waiting,
+    response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}, "description": "One event, the video"}},
     openapi_extra=body_document(VideoModelBody),
     summary="Make a video, and wait for it",
