@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-budgets bench-delivery bench-failing bench-fairness bench-keys bench-kill bench-lists bench-memory bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-budgets bench-delivery bench-failing bench-fairness bench-keys bench-kill bench-lists bench-memory bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-retries bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,10 +63,10 @@ $(PEERS)/.done: requirements/litellm.txt
 
 tests/peers/node_modules/.done: tests/peers/package-lock.json
 	@command -v npm >/dev/null || \
-	  { echo "npm is missing: install Node.js 22 or newer (.ci/run takes it from requirements/node.txt)"; exit 1; }
+	  { echo "npm is missing: install Node.js 24.18 or newer (.ci/run takes it from requirements/node.txt)"; exit 1; }
 	@npm ci --prefix tests/peers --silent --no-audit --no-fund && touch $@
 
-check-peers: $(VENV)/.dev $(PEERS)/.done tests/peers/node_modules/.done ## jobs through aimock and LiteLLM's proxy, which others wrote (Node 22 or newer)
+check-peers: $(VENV)/.dev $(PEERS)/.done tests/peers/node_modules/.done ## jobs through aimock and LiteLLM's proxy, which others wrote (Node 24.18 or newer)
 	@LITELLM=$(CURDIR)/$(PEERS)/bin/litellm $(BIN)/python -m pytest -m peers tests/peers tests/docs/test_vercel_page.py
 
 # The vendors' servers with what they import, 4 GB; torch by itself, so that pip may take a build for
@@ -149,6 +149,9 @@ bench-restore: $(VENV)/.dev ## a copy in the middle, kill -9 and a start on the 
 
 bench-retention: $(VENV)/.dev ## creates while 100,000 old jobs are removed
 	@$(BIN)/python -m bench.retention
+
+bench-retries: $(VENV)/.dev ## the official openai client's retries through a proxy that loses much (10 minutes)
+	@$(BIN)/python -W ignore::DeprecationWarning -m bench.retries
 
 bench-watch: $(VENV)/.dev ## 1,000 to 100,000 pending jobs of one account, on SQLite and PostgreSQL (20 minutes)
 	@$(BIN)/python -m bench.watch

@@ -1,8 +1,11 @@
 """The bombs that clients throw."""
 
 import asyncio
+import base64
 import contextlib
+import io
 import json
+import os
 from collections.abc import Iterator
 
 import aiohttp
@@ -15,6 +18,9 @@ AUTHORIZED = f"Authorization: Bearer {KEY}\r\n".encode()
 JSON = b"Content-Type: application/json\r\n" + AUTHORIZED
 PICTURE = "data:image/png;base64," + "A" * 890_000
 LISTED = 400
+UPLOADS = 20
+UPLOAD_SECONDS = 10.0
+"""The time for the jobs to be submitted."""
 
 
 class Thrower:
@@ -116,6 +122,20 @@ class Thrower:
     async def largest_bodies(self) -> None:
         async with self._client() as http:
             await asyncio.gather(*(self._generate(http) for _ in range(100)))
+
+    async def uploads(self) -> None:
+        image = "data:image/png;base64," + base64.b64encode(os.urandom(24 * MIB - 1000)).decode()
+        body = json.dumps({"script": "x", "image": image}).encode()
+
+        async def one(http: aiohttp.ClientSession) -> None:
+            headers = {"Content-Type": "application/json"}
+            url = f"{self._url}/api/generate"
+            async with http.post(url, data=io.BytesIO(body), headers=headers) as answer:
+                assert answer.status in {200, 408, 503}, await answer.text()
+
+        async with self._client() as http:
+            await asyncio.gather(*(one(http) for _ in range(UPLOADS)))
+        await asyncio.sleep(UPLOAD_SECONDS)
 
     async def dripping_bodies(self) -> None:
         head = b"POST /api/generate HTTP/1.1\r\n" + JSON

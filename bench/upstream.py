@@ -273,7 +273,7 @@ async def read_fields(request: web.Request) -> dict[str, str]:
 
 
 def application(upstream: Upstream) -> web.Application:
-    app = web.Application()
+    app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_post("/v1/videos", upstream.create)
     app.router.add_get("/v1/videos", upstream.list)
     app.router.add_get("/v1/videos/{id}", upstream.get)

@@ -79,6 +79,7 @@ from reelhook.service.operations import AccountStats, Operations, Stats, Watcher
 from reelhook.service.projects import ProjectFields, Projects
 from reelhook.service.provider_webhooks import ProviderWebhooks
 from reelhook.service.reading_back import read_back
+from reelhook.service.remixes import Remixes
 from reelhook.service.secrets_at_rest import SecretsAtRest
 from reelhook.service.waiting import WaitingReasons
 
@@ -129,6 +130,7 @@ class Gateway:
 
     jobs: Jobs
     client_calls: ClientCalls
+    remixes: Remixes
     waiting: WaitingReasons
     content: Contents
     feed: Feed
@@ -212,6 +214,7 @@ def build_gateway(
     return Gateway(
         jobs=jobs,
         client_calls=client_calls,
+        remixes=Remixes(store),
         waiting=WaitingReasons(store, clock),
         content=Contents(store, providers),
         feed=Feed(store, signals, followers),

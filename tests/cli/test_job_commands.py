@@ -21,6 +21,9 @@ from cli_programs import (
     serve,
     simulator,
 )
+from typer import BadParameter
+
+from reelhook.cli.submit_options import file_uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,3 +329,26 @@ def test_a_submit_whose_answer_gets_lost_is_sent_again_but_never_paid_twice(
     assert outcome.code == code
     assert ("--idempotency-key" in outcome.err) == (code == 1)
     assert house.run("stats", "--json").json["jobs"]["total"] == before + 1
+
+
+def test_a_job_is_deleted_once_that_is_confirmed(house: House) -> None:
+    job_id = house.submitted("A fox to be forgotten")
+    unasked = house.run("delete", job_id)
+    assert (unasked.code, "--yes" in unasked.err) == (2, True)
+    assert house.run("status", job_id).code == 0
+    deleted = house.run("delete", job_id, job_id, "--yes")
+    assert (deleted.code, deleted.out, deleted.err) == (0, f"Deleted {job_id}.\n", "")
+    again = house.run("delete", job_id, "--yes")
+    assert (again.code, again.err.count("\n")) == (1, 1)
+    assert f"{job_id}: Job not found" in again.err
+
+
+def test_a_video_s_files_are_read_by_their_options(tmp_path: Path) -> None:
+    sound = tmp_path / "rain.mp3"
+    sound.write_bytes(b"abc")
+    assert file_uri(str(sound), "--reference-audio", "audio") == "data:audio/mpeg;base64,YWJj"
+    assert file_uri("https://h.example/a", "--reference-video", "video") == "https://h.example/a"
+    with pytest.raises(BadParameter, match="named like a video"):
+        file_uri(str(sound), "--reference-video", "video")
+    with pytest.raises(BadParameter, match="can't be read"):
+        file_uri(str(tmp_path / "no.png"), "--last-frame")

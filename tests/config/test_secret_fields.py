@@ -42,7 +42,9 @@ PUBLIC = {
     # Headers of responses.
     *("AccessRefusal.headers", "Admission.headers", "RateState.headers"),
     # Flags.
-    "ServerFacts.image_urls",
+    *("ServerFacts.image_urls", "RequestCredential.until_key"),
+    # Places in a queue.
+    "Head.keys",
 }
 SIMULATED = "reelhook.simulator."
 SERVER_URL = re.compile(r"\w*Settings\.(\w+_base_url|public_url|url)")

@@ -12,7 +12,7 @@ from .retrying_clients import Call, Outcome, Simulation, Try
 from .samples import NOW
 
 MINUTE = 60_000
-AGO = NOW - 1000
+AGO = NOW - 2000
 ANSWERED = EarlierCall("call_1", NOW, AGO, "job_1", answered=0b1)
 
 
@@ -161,9 +161,9 @@ def test_a_fresh_response_is_left_to_its_own_client_for_a_moment() -> None:
     fresh = replace(ANSWERED, answered_at=NOW)
     overtaken = replace(fresh, answered=0b10)
     for call, earlier in ((tried(1), fresh), (tried(0), overtaken)):
-        assert call_of(call, [earlier], NOW) == NotSettled(NOW + 1000)
+        assert call_of(call, [earlier], NOW) == NotSettled(NOW + 2000)
         assert call_of(call, [earlier], NOW, waits=False) == earlier
-        assert call_of(call, [earlier], NOW + 1000) == earlier
-    assert call_of(tried(1, 1), [fresh], NOW) == NotSettled(NOW + 250)
+        assert call_of(call, [earlier], NOW + 2000) == earlier
+    assert call_of(tried(1, 1), [fresh], NOW) == NotSettled(NOW + 125)
     settled = replace(ANSWERED, id="call_2")
     assert call_of(tried(1), [fresh, settled], NOW) == settled

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelhook.domain.errors import InvalidRequestError
-from reelhook.domain.model import Image, Model, aspect_ratio_for, ratio_of
+from reelhook.domain.model import (
+    Image,
+    Model,
+    aspect_ratio_for,
+    check_agreement,
+    lines_of,
+    ratio_of,
+)
 from reelhook.domain.request import VideoRequest
 
 ASKED = VideoRequest(prompt="A fox", model="m")
@@ -186,3 +193,50 @@ def test_where_the_image_sets_the_ratio_none_can_be_asked_for() -> None:
         words.format("aspect_ratio"),
     )
     assert refusal(model, image=IMAGE, size="720x720") == ("size", words.format("size"))
+
+
+@pytest.mark.parametrize("field", ["reference_images", "reference_videos", "reference_audios"])
+@pytest.mark.parametrize("frame", ["image", "last_frame"])
+def test_some_models_take_references_or_frames(field: str, frame: str) -> None:
+    fields = {field: (IMAGE,), frame: IMAGE}
+    Model("m").check(replace(ASKED, **fields), "ark/m")  # type: ignore[arg-type]  # by name
+    either = Model("m", references_or_frames=True)
+    either.check(replace(ASKED, **{field: (IMAGE,)}), "ark/m")  # type: ignore[arg-type]  # by name
+    assert refusal(either, **fields) == (
+        field,
+        "ark/m takes references or a first and a last image, not both; leave " + f"{field} out",
+    )
+
+
+def test_references_may_take_the_place_of_a_required_image() -> None:
+    model = Model("m", image=Image.REQUIRED, references_or_frames=True)
+    model.check(replace(ASKED, reference_images=(IMAGE,)), "ark/m")
+    assert refusal(model)[0] == "image"
+    other = replace(model, references_or_frames=False)
+    assert refusal(other, reference_images=(IMAGE,))[0] == "image"
+
+
+@pytest.mark.parametrize(
+    ("resolution", "size", "agree"),
+    [
+        ("720p", "1280x720", True),
+        ("720p", "720x1280", True),
+        ("4k", "3840x2160", True),
+        ("2k", "2560x1440", True),
+        ("1080p", "1280x720", False),
+        ("4k", "1920x1080", False),
+    ],
+)
+def test_a_size_and_a_resolution_must_agree(resolution: str, size: str, agree: bool) -> None:
+    request = replace(ASKED, size=size, resolution=resolution)
+    if agree:
+        check_agreement(request)
+        return
+    with pytest.raises(InvalidRequestError) as told:
+        check_agreement(request)
+    assert told.value.field == "resolution"
+
+
+@given(st.from_regex("[1-9][0-9]{2,3}p|[1-9]k", fullmatch=True))
+def test_every_resolution_has_lines(resolution: str) -> None:
+    assert lines_of(resolution) > 0

@@ -114,6 +114,32 @@ def test_a_first_image_and_a_minimum_are_added() -> None:
     assert estimate(priced, wanted) == Price(0.61, "USD")
 
 
+def test_the_fields_of_a_request_decide_before_the_options() -> None:
+    priced = model(*BY_RESOLUTION)
+    options = {"resolution": "480p"}
+    high = request(seconds="8", options={"resolution": "1080p"})
+    assert estimate(priced, request(seconds="8", resolution="1080p", options=options)) == (
+        estimate(priced, high)
+    )
+    sounding = model(*BY_AUDIO, options=Options(audio="audio"), defaults=Defaults(audio=True))
+    assert estimate(sounding, request(seconds="8", audio=False)) == Price(1.6, "USD")
+
+
+def test_every_image_of_a_request_is_paid_for() -> None:
+    priced = model(PriceLine(0.1), image_amount=0.01)
+    url = "https://example.com/fox.png"
+    wanted = request(seconds="4", image=url, last_frame=url, reference_images=(url, url))
+    assert estimate(priced, wanted) == Price(0.44, "USD")
+
+
+def test_the_price_with_reference_videos_is_not_known() -> None:
+    url = "https://example.com/fox.mp4"
+    wanted = request(seconds="4", reference_videos=(url,))
+    assert estimate(model(PriceLine(0.1)), wanted) is None
+    known = Options(unpriced_fields=())
+    assert estimate(model(PriceLine(0.1), options=known), wanted) == Price(0.4, "USD")
+
+
 # -- routes -----------------------------------------------------------------------------------
 
 

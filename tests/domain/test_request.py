@@ -59,6 +59,7 @@ def test_what_is_within_the_limits_passes(fields: dict[str, Any]) -> None:
         ({"size": "1280x"}, "size", Problem.FORM, "must match"),
         ({"aspect_ratio": "16x9"}, "aspect_ratio", Problem.FORM, "must match"),
         ({"image": "fox.png"}, "image", Problem.NOT_AN_IMAGE, "http"),
+        ({"remix_of": "a video"}, "remix_of", Problem.FORM, "must match"),
         ({"last_frame": "fox.png"}, "last_frame", Problem.NOT_AN_IMAGE, "http"),
         (
             {"reference_videos": ("https://i.example/a.mp4", "data:image/png;base64,AA==")},

@@ -24,6 +24,7 @@ class Video:
     status: str = "queued"
     progress: int = 0
     created_at: int = 0
+    remixed_from_video_id: str | None = None
 
     def shown(self) -> dict[str, Any]:
         error = {"code": "x", "message": "It went wrong."} if self.status == "failed" else None
@@ -37,6 +38,7 @@ class Video:
             "prompt": self.prompt,
             "seconds": self.seconds,
             "size": self.size,
+            "remixed_from_video_id": self.remixed_from_video_id,
             "error": error,
         }
 
@@ -64,6 +66,7 @@ class Upstream:
     shows: Callable[[dict[str, Any]], dict[str, Any]] = lambda video: video
     wraps: Callable[[dict[str, Any]], dict[str, Any]] = lambda listing: listing
     on_create: Respond | None = None
+    on_remix: Respond | None = None
     on_get: Respond | None = None
     on_list: Respond | None = None
     card: Mapping[str, str] | None = None
@@ -93,7 +96,7 @@ class Upstream:
         self.asked.clear()
 
     def create(self, fields: Mapping[str, Any]) -> Video:
-        known = {"prompt", "model", "seconds", "size"}
+        known = {"prompt", "model", "seconds", "size", "remixed_from_video_id"}
         video = Video(
             f"video_{len(self.videos)}_{self.creations}",
             created_at=int(self.now()),
@@ -111,6 +114,17 @@ class Upstream:
     async def _create(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(Asked("create", (await fields_of(request)).get("prompt")))
         return await (self.on_create or self.take)(request)
+
+    def remix(self, source_id: str, prompt: str) -> Video:
+        source = self.videos[source_id].shown()
+        return self.create({**source, "prompt": prompt, "remixed_from_video_id": source_id})
+
+    async def _remix(self, request: web.Request) -> web.StreamResponse:
+        source, prompt = request.match_info["id"], (await request.json())["prompt"]
+        self.asked.append(Asked("remix", source))
+        if self.on_remix is not None:
+            return await self.on_remix(request)
+        return web.json_response(self.remix(source, prompt).shown())
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
         one = request.match_info["id"]
@@ -165,6 +179,7 @@ class Upstream:
     def app(self) -> web.Application:
         app = web.Application()
         app.router.add_post("/v1/videos", self._create)
+        app.router.add_post("/v1/videos/{id}/remix", self._remix)
         app.router.add_get("/v1/videos", self._list)
         app.router.add_get("/v1/videos/{id}", self._get)
         app.router.add_get("/v1/models", self._models)

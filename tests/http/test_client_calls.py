@@ -6,7 +6,6 @@ The route here stands for those of the doors.
 import asyncio
 import contextlib
 import json
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,10 +26,11 @@ from reelhook.doors.compat.request import video_request
 from reelhook.doors.context import Context, ContextOf
 from reelhook.doors.policy import KeyRoute, needs
 from reelhook.gateway import Created, IdempotencyKey
+from reelhook.storage.sqlite.driver import connect
 
 KEY = "a-long-random-text"
 TIMEOUT = "0.2"
-"""The client's, so that a response is fresh for 50 ms."""
+"""The client's, so that a response is fresh for 25 ms."""
 creates = APIRouter(route_class=CreateRoute)
 reads = APIRouter(route_class=KeyRoute)
 
@@ -119,7 +119,12 @@ async def served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **more: Any
 ) -> AsyncIterator[Gateway]:
     HELD.waits, HELD.ended = asyncio.Event(), asyncio.Event()
-    monkeypatch.setattr(app, "ROUTERS", (creates, reads, *app.ROUTERS))
+    routers = (creates, reads, *app.ROUTERS)
+    api = APIRouter()
+    for router in routers:
+        api.include_router(router)
+    monkeypatch.setattr(app, "ROUTERS", routers)
+    monkeypatch.setattr(app, "_API", api)
     async with gateway(tmp_path, **more) as server:
         yield server
 
@@ -205,8 +210,8 @@ async def test_a_broken_connection_gives_its_job_to_the_next_retry(
 
 
 async def _lost(server: Gateway) -> str | None:
-    database = sqlite3.connect(server.settings.database)
-    with contextlib.closing(database):
+    assert isinstance(server.settings.database, Path)
+    with contextlib.closing(connect(server.settings.database, read_only=True)) as database:
         row = database.execute("SELECT job_id FROM client_calls WHERE lost").fetchone()
     return row[0] if row else None
 

@@ -52,6 +52,7 @@ async def test_every_route_of_a_job_responds_as_if_a_foreign_one_did_not_exist(
             ("GET", "/api/jobs/{}/events", None),
             ("POST", "/api/jobs/{}/poll", {}),
             ("POST", "/api/jobs/{}/cancel", {"force": True}),
+            ("DELETE", "/api/jobs/{}", None),
             ("POST", "/api/jobs/{}/adopt", {"soraJobId": "video_1"}),
             ("POST", "/api/jobs/{}/abandon", {}),
             ("GET", "/api/videos/status/{}", None),

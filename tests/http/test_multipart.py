@@ -10,11 +10,12 @@ import aiohttp
 import pytest
 from aiohttp import FormData
 from fastapi import APIRouter
-from gateways import Gateway, gateway
+from gateways import AT_ONCE, SMALL, Gateway, gateway
 from starlette.requests import Request
 
 from reelhook.domain.caller import Scope
 from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.media import File
 from reelhook.doors import app
 from reelhook.doors.form_fields import DEPTH_MAX, NAME_CHARACTERS_MAX, FormFields
 from reelhook.doors.multipart import PARTS_MAX, form_of, read_body
@@ -38,7 +39,11 @@ async def forms(request: Request) -> Any:
 
 @pytest.fixture
 async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
-    monkeypatch.setattr(app, "ROUTERS", (*app.ROUTERS, router))
+    api = APIRouter()
+    for each in (routers := (*app.ROUTERS, router)):
+        api.include_router(each)
+    monkeypatch.setattr(app, "ROUTERS", routers)
+    monkeypatch.setattr(app, "_API", api)
     async with gateway(tmp_path, api_key=KEY, upload_max_mib=3) as one:
         yield one
 
@@ -198,3 +203,22 @@ async def test_aiohttp_and_this_module_agree_on_names(server: Gateway) -> None:
         writer.append("17").set_content_disposition("form-data", name="metadata[order]")
     reply = await server.post("/forms", data=writer, headers=BEARER)
     assert reply.json() == {"metadata": {"order": "17"}}
+
+
+async def test_an_image_of_megabytes_goes_inline_to_the_provider(tmp_path: Path) -> None:
+    image = File("image/png", PNG + b"\0" * 2 * MIB).uri
+    body = json.dumps({"script": "A fox", "image": image, **SMALL}).encode()
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "one"}
+    async with gateway(tmp_path, AT_ONCE) as server:
+        for _ in range(2):
+            reply = await server.post("/api/generate", data=BytesIO(body), headers=headers)
+            assert reply.status == 200, reply.body
+        job_id = reply.json()["jobId"]
+        assert (await server.job_when(job_id, "completed"))["status"] == "completed"
+        assert server.simulator.creations == 1
+        wrong = BytesIO(body.replace(b"AAAA", b"A*AA", 1))
+        reply = await server.post("/api/estimate", data=BytesIO(body), headers=headers)
+        assert reply.status == 200, reply.body
+        headers = {"Content-Type": "application/json"}
+        reply = await server.post("/api/generate", data=wrong, headers=headers)
+        assert reply.refusal == (400, "invalid_request", "image")

@@ -13,6 +13,7 @@ from openai_clients import FOX, QUIET, client, posted, served, told
 from PIL import Image
 
 from reelhook.domain.caller import OPERATOR
+from reelhook.domain.media import File, reference
 from reelhook.doors.openai.ids import job_id_of
 
 pytestmark = QUIET
@@ -50,7 +51,7 @@ async def test_a_form_reaches_the_provider(tmp_path: Path) -> None:
 @pytest.mark.parametrize("as_form", [True, False])
 async def test_every_field_of_ours_arrives_in_both_forms(tmp_path: Path, as_form: bool) -> None:
     extra = {
-        "aspect_ratio": "1:1",
+        "aspect_ratio": "16:9",
         "resolution": "720p",
         "seed": 7,
         "negative_prompt": "rain",
@@ -71,9 +72,9 @@ async def test_every_field_of_ours_arrives_in_both_forms(tmp_path: Path, as_form
         hook = await server.endpoint(f"{URL}/other")
         extra["endpoints"] = [hook["id"]]
         if as_form:
-            video_id = (await created(sdk, extra_body=extra)).id
+            video_id = (await created(sdk, size="1280x720", extra_body=extra)).id
         else:
-            video_id = (await posted(sdk, **extra))["id"]
+            video_id = (await posted(sdk, **{**extra, "size": "1280x720"}))["id"]
         app: Any = server.hook.asgi
         stored = await app.state.gateway.jobs.job(OPERATOR, job_id_of(video_id))
         request = stored.request
@@ -104,7 +105,8 @@ async def test_a_reference_is_a_file_or_an_object_with_its_address(tmp_path: Pat
         in_form = await created(sdk, extra_body={"input_reference": {"image_url": uri}})
         as_image = await created(sdk, extra_body={"image": uri})
         for video_id in (as_file.id, as_object["id"], in_form.id, as_image.id):
-            assert (await request_of(server, video_id)).image == uri
+            stored = (await request_of(server, video_id)).image
+            assert stored == reference(File("image/png", image).hash)
 
 
 async def test_a_callback_url_is_a_webhook_url(tmp_path: Path) -> None:

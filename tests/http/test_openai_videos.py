@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from gateways import AT_ONCE, SMALL
+from gateways import AT_ONCE, SMALL, until
 from openai import BadRequestError, NotFoundError, UnprocessableEntityError
 from openai.types import Video
 from openai_clients import QUIET, posted, served, told, video_when
@@ -176,6 +176,44 @@ async def test_before_the_end_there_is_no_file(tmp_path: Path) -> None:
         with pytest.raises(NotFoundError) as refused:
             await sdk.videos.download_content(created["id"])
         assert told(refused.value)[3] == "content_not_ready"
+
+
+# -- deleting -------------------------------------------------------------------------------------
+
+
+async def test_a_deleted_video_is_gone(tmp_path: Path) -> None:
+    async with served(tmp_path, AT_ONCE) as (_, sdk):
+        video = await sdk.videos.poll((await posted(sdk))["id"])
+        deleted = await sdk.videos.delete(video.id)
+        assert deleted.to_dict() == {"id": video.id, "object": "video.deleted", "deleted": True}
+        for call in (sdk.videos.retrieve, sdk.videos.delete, sdk.videos.download_content):
+            with pytest.raises(NotFoundError):
+                await call(video.id)
+        assert [one.id async for one in sdk.videos.list()] == []
+        assert (await posted(sdk))["id"] != video.id
+
+
+async def test_a_running_video_is_canceled_before_it_is_deleted(tmp_path: Path) -> None:
+    async with served(tmp_path) as (server, sdk):
+        created = await posted(sdk)
+        await server.job_when(f"job_{created['id'].removeprefix('video_')}", "queued")
+        assert (await sdk.videos.delete(created["id"])).deleted
+        assert server.simulator.jobs == {}
+
+
+async def test_a_running_video_whose_provider_can_not_cancel_stays(tmp_path: Path) -> None:
+    async with served(tmp_path, providers=["xai"]) as (server, sdk):
+        created = await posted(sdk, model="xai/grok-imagine-video", seconds="4", size=None)
+
+        async def accepted() -> bool:
+            job = await server.job(job_id_of(created["id"]))
+            return job["soraJobId"] is not None
+
+        await until(accepted)
+        with pytest.raises(BadRequestError) as refused:
+            await sdk.videos.delete(created["id"])
+        assert told(refused.value)[0] == 400
+        assert (await sdk.videos.retrieve(created["id"])).status in {"queued", "in_progress"}
 
 
 # -- sending again --------------------------------------------------------------------------------

@@ -10,6 +10,15 @@ from gateways import AT_ONCE, Gateway, gateway, until
 from reelhook.simulator.faults import Faults
 
 ROUTES = {
+    ("DELETE", "/api/jobs/{job_id}"),
+    *((method, "/v1/videos") for method in ("GET", "POST")),
+    *((method, "/v1/videos/{video_id}") for method in ("GET", "DELETE")),
+    ("POST", "/v1/videos/{video_id}/remix"),
+    ("GET", "/v1/videos/{video_id}/content"),
+    *(("POST", f"/v1/videos/{name}") for name in ("edits", "extensions", "characters")),
+    ("GET", "/v1/videos/characters/{character_id}"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/{model}"),
     ("POST", "/api/estimate"),
     ("POST", "/api/encryption/reencrypt"),
     *((method, "/api/projects/{project_id}/budgets") for method in ("GET", "PUT")),

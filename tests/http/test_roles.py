@@ -15,6 +15,7 @@ from receivers import receiver
 
 from reelhook.domain.caller import OPERATOR, Scope
 from reelhook.doors.app import ROUTERS
+from reelhook.doors.openai.ids import video_id
 from reelhook.doors.policy import Policy, PolicyRoute, need_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -28,6 +29,8 @@ ROLES = (
 RAISE = {"jobsPerDay": 2000, "until": "2100-01-01T00:00Z"}
 BODIES: dict[str, Any] = {
     "POST /api/generate": VIDEO,
+    "POST /v1/videos": {"prompt": "A fox", "seconds": 1, "size": "64x64"},
+    "POST /v1/videos/{video_id}/remix": {"prompt": "A fox"},
     "POST /api/jobs/register": {"soraJobId": "video_unknown"},
     "POST /api/jobs/{job_id}/adopt": {"soraJobId": "video_unknown"},
     "POST /api/endpoints": {"url": "http://127.0.0.1:2/hook"},
@@ -60,6 +63,7 @@ RULES: dict[str, Scope | Policy] = {
     "GET /api/jobs/{job_id}/events": Scope.READ,
     "POST /api/jobs/{job_id}/poll": Scope.OPERATE,
     "POST /api/jobs/{job_id}/cancel": Scope.SUBMIT,
+    "DELETE /api/jobs/{job_id}": Scope.SUBMIT,
     "POST /api/jobs/{job_id}/adopt": Scope.OPERATE,
     "POST /api/jobs/{job_id}/abandon": Scope.OPERATE,
     "POST /api/jobs/{job_id}/token": Scope.READ,
@@ -105,6 +109,19 @@ RULES: dict[str, Scope | Policy] = {
     "POST /v4/ai/video-model/start": Scope.SUBMIT,
     "POST /v4/ai/video-model/status": Scope.READ,
     "GET /v4/ai/config": Scope.READ,
+    "POST /v1/videos": Scope.SUBMIT,
+    "GET /v1/videos": Scope.READ,
+    "GET /v1/videos/{video_id}": Scope.READ,
+    "DELETE /v1/videos/{video_id}": Scope.SUBMIT,
+    "POST /v1/videos/{video_id}/remix": Scope.SUBMIT,
+    "GET /v1/videos/{video_id}/content": Scope.READ,
+    "HEAD /v1/videos/{video_id}/content": Scope.READ,
+    "POST /v1/videos/edits": Scope.SUBMIT,
+    "POST /v1/videos/extensions": Scope.SUBMIT,
+    "POST /v1/videos/characters": Scope.SUBMIT,
+    "GET /v1/videos/characters/{character_id}": Scope.READ,
+    "GET /v1/models": Scope.READ,
+    "GET /v1/models/{model:path}": Scope.READ,
     "POST /providers/{provider}/webhook/{token}": Policy.CALLBACK,
     "GET /.well-known/webhooks/jwks.json": Policy.OPEN,
     "GET /healthz": Policy.OPEN,
@@ -120,6 +137,7 @@ OF_TOKENS = {
 }
 UNKNOWN = {
     "job_id": "job_unknown",
+    "video_id": "video_unknown",
     "endpoint_id": "ep_unknown",
     "delivery_id": "999999",
     "resend_id": "resend_unknown",
@@ -128,7 +146,7 @@ UNKNOWN = {
 }
 LISTS = {
     *("GET /api/jobs", "GET /api/endpoints", "GET /api/events", "GET /api/deliveries"),
-    *("GET /api/keys", "GET /api/costs", "GET /api/stats"),
+    *("GET /api/keys", "GET /api/costs", "GET /api/stats", "GET /v1/videos"),
 }
 """The routes that name no record: another project's key sees none of this one's records there."""
 _HELD = [Scope.READ, Scope.SUBMIT, Scope.OPERATE, Scope.ADMIN, Scope.OPERATOR]
@@ -234,6 +252,7 @@ async def records(server: Gateway, bearer: dict[str, str], url: str) -> dict[str
     key = await post("/api/keys", {"name": "sample", "scopes": ["read"]})
     return {
         "job_id": job["jobId"],
+        "video_id": video_id(job["jobId"]),
         "endpoint_id": endpoint["id"],
         "delivery_id": str(delivery["id"]),
         "resend_id": resend["id"],
@@ -321,4 +340,5 @@ async def test_no_list_shows_another_project_s_records(stage: Stage, label: str)
 
 
 def code(reply: Reply) -> str:
-    return str(reply.json()["code"])
+    error = reply.json()
+    return str(error["error"]["code"] if isinstance(error["error"], dict) else error["code"])

@@ -31,6 +31,10 @@ const ids = [];
 for await (const one of client.videos.list({ limit: 1, order: "asc" })) ids.push(one.id);
 const models = [];
 for await (const one of client.models.list()) models.push(one.id);
+let remix;
+const remixing = await failure(async () => {
+  remix = await client.videos.remix(video.id, { prompt: "In the snow" });
+});
 const stranger = new OpenAI({ baseURL, apiKey: "wrong", maxRetries: 0 });
 console.log(
   JSON.stringify({
@@ -39,6 +43,8 @@ console.log(
     file: Buffer.from(file.slice(4, 8)).toString(),
     ids,
     models,
+    remix,
+    remixing,
     failures: {
       unknown: await failure(() => client.videos.retrieve("video_none")),
       wrong: await failure(() => client.videos.create({ prompt: "A fox", seconds: "long" })),

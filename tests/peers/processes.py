@@ -58,6 +58,30 @@ async def litellm(config: Path, port: int, log: Path) -> AsyncIterator[str]:
         await _ended(process)
 
 
+@asynccontextmanager
+async def prism(document: Path, upstream: str, port: int, log: Path) -> AsyncIterator[str]:
+    """Run Prism in front of a server until the block ends; yield its URL.
+
+    It replaces each response that the OpenAPI document does not describe by an error.
+    """
+    with log.open("wb") as written:
+        process = await asyncio.create_subprocess_exec(
+            *("node_modules/.bin/prism", "proxy", str(document), upstream),
+            *("--port", str(port), "--errors"),
+            cwd=HERE,
+            stdout=written,
+            stderr=written,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        await _answering(f"{url}/healthz", process, log)
+        yield url
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await _ended(process)
+
+
 async def _answering(url: str, process: asyncio.subprocess.Process, log: Path) -> None:
     async with asyncio.timeout(START_SECONDS), aiohttp.ClientSession() as session:
         while True:

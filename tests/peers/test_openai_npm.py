@@ -67,6 +67,11 @@ async def test_the_client_for_node_gets_a_video_and_typed_errors(
     assert found["file"] == "ftyp"
     assert found["ids"] == [found["first"]["id"]]
     assert model in found["models"]
+    if model == MODELS[0]:
+        assert found["remix"]["remixed_from_video_id"] == found["video"]["id"]
+        assert found["remix"]["status"] == "queued"
+    else:
+        assert found["remixing"] == ["BadRequestError", 400, "invalid_request", "video_id"]
     assert found["failures"] == {
         "unknown": ["NotFoundError", 404, "job_not_found", None],
         "wrong": ["BadRequestError", 400, "invalid_request", "seconds"],

@@ -421,6 +421,7 @@ async def test_a_page_is_asked_newest_first(server: Upstream, wire: OpenAI) -> N
         model="sora-2",
         seconds="4",
         size="720x1280",
+        remix_of="",
     )
     assert page == Page((entry,), more=True)
 

@@ -96,8 +96,14 @@ async def test_a_busy_server_says_how_long_to_wait(server: Upstream) -> None:
     assert outcome == RateLimited(9.0, LIMIT)
 
 
-async def test_a_size_that_the_server_does_not_know_is_named(server: Upstream) -> None:
-    outcome = await result(server, ServerKind.AQUILES, 500, "Internal Server Error", size="832x480")
+@pytest.mark.parametrize(
+    "fields",
+    [{"size": "832x480"}, {"size": None, "resolution": "480p", "aspect_ratio": "16:9"}],
+)
+async def test_a_size_that_the_server_does_not_know_is_named(
+    server: Upstream, fields: dict[str, Any]
+) -> None:
+    outcome = await result(server, ServerKind.AQUILES, 500, "Internal Server Error", **fields)
     assert isinstance(outcome, Refused)
     assert outcome.code == "invalid_request"
     assert outcome.message == (

@@ -50,6 +50,9 @@ async def test_our_requests_are_those_of_the_official_client(
     server.answers(200, VIDEO.model_dump())
     await wire.submit(VideoRequest(prompt="A fox", model="sora-2", seconds="4"))
     await sdk.videos.create(prompt="A fox", model="sora-2", seconds="4")
+    await wire.submit(VideoRequest(prompt="At night", model="sora-2", remix_of="video_1"))
+    await sdk.videos.remix("video_1", prompt="At night")
+    assert server.seen[-2].json() == server.seen[-1].json() == {"prompt": "At night"}
     await wire.get("video_1")
     await sdk.videos.retrieve("video_1")
     server.answers(200, VIDEO.model_copy(update={"status": "in_progress"}).model_dump())
@@ -64,9 +67,9 @@ async def test_our_requests_are_those_of_the_official_client(
         pass
     await sdk.videos.download_content("video_1")
     ours, theirs = server.seen[::2], server.seen[1::2]
-    assert len(ours) == len(theirs) == 5
+    assert len(ours) == len(theirs) == 6
     assert [_asked(seen) for seen in ours] == [_asked(seen) for seen in theirs]
-    assert ours[4].headers["Accept"] == theirs[4].headers["Accept"]
+    assert ours[5].headers["Accept"] == theirs[5].headers["Accept"]
 
 
 async def test_the_official_clients_video_is_read_whole(server: Upstream, wire: OpenAI) -> None:

@@ -78,6 +78,11 @@ def test_runway_s_size_decides() -> None:
     assert price(RUNWAY, "kling_4", seconds="5") is None
     references = {"references": [{"uri": "https://example.com/fox.png"}]}
     assert price(RUNWAY, "hailuo3", seconds="5", options=references) is None
+    uri = ("https://example.com/fox.png",)
+    assert price(RUNWAY, "hailuo3", seconds="5", reference_images=uri) is None
+    assert price(RUNWAY, "hailuo3", seconds="5", resolution="2k") == Price(75, "credits")
+    assert price(RUNWAY, "seedance2", seconds="5", resolution="4k") == Price(750, "credits")
+    assert price(RUNWAY, "veo3.1", seconds="8", audio=False) == Price(160, "credits")
 
 
 def test_ark_charges_by_tokens() -> None:
@@ -104,6 +109,13 @@ def test_the_provider_s_defaults_count() -> None:
     assert price(FAL, "fal-ai/veo2") == Price(2.5, "USD")
     assert price(REPLICATE, "kwaivgi/kling-v2.1") == Price(0.25, "USD")
     assert price(REPLICATE, "kwaivgi/kling-v2.1", options={"mode": "pro"}) == Price(0.45, "USD")
+    assert price(REPLICATE, "kwaivgi/kling-v2.1", resolution="1080p") == Price(0.45, "USD")
+    assert price(REPLICATE, "kwaivgi/kling-v2.1", resolution="720p") == Price(0.25, "USD")
+    assert price(REPLICATE, "google/veo-3-fast", audio=False) == Price(0.8, "USD")
+    videos = ("https://example.com/fox.mp4",)
+    assert price(REPLICATE, "bytedance/seedance-2.0", reference_videos=videos) is None
+    assert price(FAL, "fal-ai/veo3/fast", audio=False) == Price(0.8, "USD")
+    assert price(FAL, "fal-ai/veo3/fast") == Price(1.2, "USD")
 
 
 def test_only_ark_says_that_it_charges_for_no_failed_job() -> None:

@@ -25,8 +25,8 @@ from reelhook.domain.report import (
     Unknown,
 )
 from reelhook.domain.request import VideoRequest
-from reelhook.providers.runway.models import body_of
 from reelhook.providers.runway.provider import Runway
+from reelhook.providers.runway.request import body_of
 
 CREATED = {"id": "17f20503-6c24-4c16-946b-35dbbce2af2f", "estimatedCost": {"credits": 60}}
 VIDEO = "https://dnznrvs05pmza.cloudfront.net/video.mp4?_jwt=abc"

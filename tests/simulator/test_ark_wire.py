@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -278,3 +280,27 @@ async def test_callbacks_tell_every_change(ark: Ark, clock: Hand) -> None:
             assert await ark.notice({}, body) == Notice(outcome.provider_job_id)
     finally:
         await runner.cleanup()
+
+
+FILE = "https://i.example/fox.file"
+
+
+@pytest.mark.parametrize(
+    ("fields", "accepted"),
+    [
+        ({"image": FILE, "last_frame": FILE, "audio": True, "resolution": "1080p"}, True),
+        (
+            dict.fromkeys(("reference_images", "reference_videos", "reference_audios"), (FILE,)),
+            True,
+        ),
+        ({"last_frame": FILE}, False),
+        ({"image": FILE, "reference_images": (FILE,)}, False),
+        ({"options": {"content": [{"type": "image_url", "role": "middle_frame"}]}}, False),
+        ({"options": {"generate_audio": "yes"}}, False),
+    ],
+)
+async def test_frames_and_references_are_checked(
+    ark: Ark, fields: dict[str, Any], accepted: bool
+) -> None:
+    outcome = await ark.submit(replace(REQUEST, **fields))
+    assert isinstance(outcome, Accepted if accepted else Refused)

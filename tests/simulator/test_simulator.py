@@ -7,7 +7,7 @@ from random import Random
 import aiohttp
 import av
 import pytest
-from openai import AsyncOpenAI, NotFoundError
+from openai import AsyncOpenAI, BadRequestError, NotFoundError
 
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.server import RunningSimulator, running
@@ -180,6 +180,20 @@ async def test_a_deleted_job_is_gone(simulator: RunningSimulator, client: AsyncO
         session.get(f"{simulator.base_url}/videos/{video.id}") as response,
     ):
         assert response.status == 404
+
+
+async def test_a_remix_has_the_shape_of_its_source_and_names_it(
+    client: AsyncOpenAI, clock: Hand
+) -> None:
+    source = await client.videos.create(prompt="A fox", seconds="8", size="1280x720")
+    with pytest.raises(BadRequestError, match="there is no content"):
+        await client.videos.remix(source.id, prompt="A fox at night")
+    clock.seconds += 1000
+    remix = await client.videos.remix(source.id, prompt="A fox at night")
+    assert remix.remixed_from_video_id == source.id
+    assert (remix.prompt, remix.seconds, remix.size) == ("A fox at night", "8", "1280x720")
+    with pytest.raises(NotFoundError):
+        await client.videos.remix("video_other", prompt="A fox at night")
 
 
 # -- foreign addresses ----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from random import Random
+from typing import Any
 
 import aiohttp
 import pytest
@@ -128,3 +129,27 @@ async def test_a_wrong_key_and_a_wrong_request_are_refused(
         assert outcome.unauthorized
         with pytest.raises(ProviderUnauthorizedError):
             await stranger.check()
+
+
+FRAME = "https://i.example/fox.png"
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "words"),
+    [
+        ("grok-imagine-video-1.5", {"image": FRAME, "reference_images": (FRAME,) * 7}, None),
+        ("grok-imagine-video-1.5", {"last_frame": FRAME, "audio": False}, None),
+        ("grok-imagine-video", {"reference_images": (FRAME,)}, None),
+        ("grok-imagine-video", {"last_frame": FRAME}, "only supported for"),
+        ("grok-imagine-video-1.5", {"reference_images": (FRAME,) * 8}, "at most 7 images"),
+    ],
+)
+async def test_frames_and_references_are_checked(
+    xai: XAI, model: str, fields: dict[str, Any], words: str | None
+) -> None:
+    outcome = await xai.submit(VideoRequest("A fox", model, **fields))
+    if words is None:
+        assert isinstance(outcome, Accepted)
+    else:
+        assert isinstance(outcome, Refused)
+        assert words in outcome.message

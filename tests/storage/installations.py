@@ -8,6 +8,7 @@ import apsw
 
 from reelhook.domain.account_status import AccountStatus
 from reelhook.domain.endpoint import Endpoint, EndpointKind
+from reelhook.domain.media import File, reference
 from reelhook.domain.project import Project
 from reelhook.domain.report import Failed
 from reelhook.ports import Destination, IdempotencyKey, NewJob, Resend
@@ -88,6 +89,10 @@ async def _fill(store: Store) -> None:
     await store.create_project(Project("prj_1", "shop", NOW, secret="s", models=("a/b",)))
     await store.change_project("shop", lambda one: replace(one, webhook_url=URL), NOW)
     await store.create(new("of a project", project="prj_1"))
+    files = (File("image/png", bytes(range(256))), File("image/jpeg", b"jpeg"))
+    first, last = (reference(file.hash) for file in files)
+    illustrated = new("with files", request=replace(CAT, image=first, last_frame=last))
+    await store.create(replace(illustrated, files=files))
     await store.record_round("openai", NOW)
     await store.save_account_status("openai", AccountStatus(UNICODE, 7300), None)
     await store.pause_watching(NOW)

@@ -15,7 +15,7 @@ from reelhook.storage.store import Store
 from .conftest import Sql
 from .samples import NOW, new
 
-LATER = NOW + 1000
+LATER = NOW + 2000
 """When a response is no longer fresh."""
 
 
@@ -40,9 +40,9 @@ async def test_a_retry_gets_the_job_of_its_call_and_is_remembered(store: Store) 
     first = await store.create(wanted("job_1", tried(0)))
     assert first == Created("job_1")
     for count in (1, 2):
-        retry = tried(count, "call_2", at=NOW + 1000 * count)
+        retry = tried(count, "call_2", at=NOW + 2000 * count)
         assert await store.create(wanted("job_2", retry)) == Created("job_1", replayed=True)
-    assert await got(store, "job_2", 2, at=NOW + 4000) == "job_2"
+    assert await got(store, "job_2", 2, at=NOW + 6000) == "job_2"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ async def test_equal_first_tries_are_different_jobs(store: Store) -> None:
 async def test_a_first_try_that_its_own_retry_overtook_gets_the_retry_s_job(store: Store) -> None:
     assert await got(store, "job_1", 1) == "job_1"
     assert await got(store, "job_2", 0, at=LATER) == "job_1"
-    assert await got(store, "job_2", 0, at=LATER + 1000) == "job_2"
+    assert await got(store, "job_2", 0, at=LATER + 2000) == "job_2"
 
 
 async def test_while_a_response_is_fresh_its_client_may_still_use_the_job(store: Store) -> None:
@@ -105,7 +105,7 @@ async def test_a_response_that_is_lost_late_says_nothing_of_a_later_one(
 
 
 async def test_a_refusal_accounts_for_one_retry_which_is_a_new_job(store: Store) -> None:
-    await got(store, "job_1", 0, at=NOW - 1000)
+    await got(store, "job_1", 0, at=NOW - 2000)
     await store.refuse_call(tried(0, "call_2"))
     await store.refuse_call(tried(1, "call_3"))
     assert await got(store, "job_2", 2) == "job_2"

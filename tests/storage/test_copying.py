@@ -79,8 +79,7 @@ def test_the_copy_knows_every_table_and_its_key(tmp_path: Path) -> None:
 async def test_all_rows_arrive_and_come_back_as_they_were(
     source: Path, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reelhook.storage.transfer.sqlite.BATCH_ROWS", 2)
-    monkeypatch.setattr("reelhook.storage.transfer.postgres.BATCH_ROWS", 3)
+    monkeypatch.setattr("reelhook.storage.transfer.database.BATCH_ROWS", 2)
     before = dump(source)
     there = await copy(source, target, quiet)
     back = await copy(target, tmp_path / "back.db", quiet)

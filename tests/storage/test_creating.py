@@ -33,6 +33,7 @@ FULL_REQUEST = VideoRequest(
     negative_prompt="rain",
     audio=False,
     last_frame="https://i.example/end.png",
+    remix_of="video_1",
     reference_images=("https://i.example/anna.png", "https://i.example/ben.png"),
     reference_videos=("https://i.example/walk.mp4",),
     reference_audios=("https://i.example/song.mp3",),

@@ -12,13 +12,15 @@ import apsw
 import pytest
 
 from reelhook.domain.breaker import CircuitBreaker
+from reelhook.domain.client_call import ClientCall
 from reelhook.domain.delivery import Attempt
 from reelhook.domain.endpoint import lane_of
 from reelhook.domain.event import Event, EventKind, WireStatus
 from reelhook.domain.job import Job, Status
-from reelhook.ports import DeliveryFilter, JobFilter, Resend, Settlement
+from reelhook.ports import ClientTry, DeliveryFilter, JobFilter, Resend, Settlement
 from reelhook.storage.operation import Operation, Statement, StatementBatch, statements_of
 from reelhook.storage.operations import (
+    client_calls,
     delivery_log,
     delivery_writes,
     due,
@@ -43,6 +45,8 @@ LOUD, BEFORE, BEHIND = "ep_loud", "ep_a03", "ep_z13"
 OWNER = "default"
 """The project of all these jobs."""
 LATE = NOW + WAITING
+RETRY = ClientTry("default", ClientCall("videos", "body", 1), "call_1", NOW)
+UNCOUNTED = replace(RETRY, call=ClientCall("videos", "body", None), process="worker")
 FEW_STEPS = 300
 """Of ten instructions each: what an operation may take that touches a few dozen rows."""
 
@@ -197,6 +201,11 @@ HOT: dict[str, Callable[[], Operation[Any]]] = {
     "settle": settling,
     "offer": offering,
     "create": lambda: job_writes.create(new("job_new", endpoints=[LOUD])),
+    "try of a call": lambda: job_writes.create(replace(new("job_new"), client_try=RETRY)),
+    "try without a count": lambda: client_calls.is_repeated(UNCOUNTED),
+    "refuse a call": lambda: client_calls.refuse(RETRY),
+    "use a job": lambda: client_calls.unused("default", "loud_777"),
+    "forget calls": lambda: client_calls.forget(NOW),
     "held back": endpoint_reads.held_back,
     "counts": endpoint_reads.counts,
     "events after": lambda: event_feed.events_after("evt_loud_777_1", 10),

@@ -11,11 +11,12 @@ import pytest
 
 from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.budget import NO_LIMITS, BudgetLimits
+from reelhook.domain.conflicts import JobDeletedError
 from reelhook.domain.endpoint import BUDGET_EVENTS, EndpointKind, EventName, url_id
 from reelhook.domain.job import Status
 from reelhook.domain.project import Project
 from reelhook.domain.reservation import bill_of
-from reelhook.ports import NewJob, Resend
+from reelhook.ports import ALL_JOBS, NewJob, Resend
 from reelhook.storage.open import open_store
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.schema.rolling_back import rollback
@@ -25,6 +26,7 @@ from .samples import (
     ACCOUNT,
     CAT,
     ENDPOINT,
+    FINISHED,
     NOW,
     URL,
     due_now,
@@ -33,6 +35,7 @@ from .samples import (
     moved,
     new,
     queued,
+    registered,
     settled,
     stored,
     submitting,
@@ -44,6 +47,7 @@ pytestmark = pytest.mark.long
 
 ASKED: dict[str, dict[str, Any]] = {
     "image": {"image": "https://example.com/anna.png"},
+    "file": {"image": "file:0123"},
     "seed": {"seed": 7},
     "options": {"options": {"quality": "high"}},
     "ratio": {"aspect_ratio": "9:16"},
@@ -52,6 +56,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "negative-prompt": {"negative_prompt": "rain"},
     "silence": {"audio": False},
     "last-frame": {"last_frame": "https://example.com/end.png"},
+    "remix": {"remix_of": "video_1"},
     "references": {"reference_images": ("https://example.com/anna.png",)},
 }
 OF_JOB: dict[str, dict[str, Any]] = {"provider": {"provider": "ark"}, "account": {"pinned": True}}
@@ -80,7 +85,8 @@ def go_back(target: Path | str, revision: str) -> None:
 
 def demanding(name: str) -> NewJob:
     """A job that asks for something that older versions can't keep."""
-    made = new(name, request=replace(CAT, **ASKED.get(name, {})))
+    request = replace(CAT, **ASKED.get(name, {}))
+    made = new(name, request=request, urls=(f"{URL}/{name}",))
     return replace(made, job=replace(made.job, **OF_JOB.get(name, {})))
 
 
@@ -101,9 +107,8 @@ async def test_a_waiting_job_ends_with_an_event_when_what_it_asked_for_is_lost(
             job = (await store.job(name)).job
             assert (job.status, job.code, job.sequence) == (Status.FAILED, "rolled_back", 1)
             assert "ask for it again" in (job.error or "")
-        told = {
-            one.delivery.job_id: json.loads(one.event.body) for one in await due_now(store, FAR)
-        }
+        due = flat(await look(store, FAR, per_endpoint=len(names)))
+        told = {one.delivery.job_id: json.loads(one.event.body) for one in due}
         assert set(told) == set(names)
         for name, body in told.items():
             assert (body["jobId"], body["status"], body["code"]) == (name, "failed", "rolled_back")
@@ -260,3 +265,20 @@ async def test_an_endpoint_that_asked_for_events_of_budgets_keeps_those_of_jobs(
         assert (await store.endpoint("ep_1")).events == {EventName.FAILED}
         state = await store.budget("project:default", NOW)
         assert (state.budget.limits, state.sums) == (NO_LIMITS, {})
+
+
+async def test_a_deleted_job_stays_without_content_after_a_rollback(target: Path | str) -> None:
+    async with store_on(target) as store:
+        for name in ("kept", "deleted"):
+            job = await queued(store, new(name), f"video_{name}")
+            await moved(store, job.apply(FINISHED, NOW))
+        assert await store.delete_job("deleted", NOW)
+        costs = await store.costs(0, FAR)
+    go_back(target, "0016_doors")
+    migrations.migrate(target)
+    async with store_on(target) as store:
+        assert [one.job.id for one in (await store.jobs(ALL_JOBS, 9, None)).jobs] == ["kept"]
+        assert {event.job_id for event in (await store.events_after(None, 9)).events} == {"kept"}
+        assert await store.costs(0, FAR) == costs
+        with pytest.raises(JobDeletedError):
+            await store.create(registered("other", "video_deleted"))

@@ -145,6 +145,9 @@ def _add_jobs(app: typer.Typer) -> None:
     app.command(
         rich_help_panel=_JOBS, epilog=_examples("reelhook cancel ID", "reelhook cancel ID --force")
     )(jobs.cancel)
+    app.command(
+        rich_help_panel=_JOBS, epilog=_examples("reelhook delete ID", "reelhook delete ID ID --yes")
+    )(jobs.delete)
     app.command(rich_help_panel=_JOBS, epilog=_examples("reelhook adopt JOB video_abc123"))(
         jobs.adopt
     )

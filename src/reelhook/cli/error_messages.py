@@ -46,6 +46,14 @@ _SENTENCES: Mapping[str, str] = {
         "The provider can't cancel this job, so the render is paid for; "
         "cancel with --force to stop watching it"
     ),
+    "not_deletable": (
+        "The provider can't cancel this job, so the render is paid for; delete it once it has "
+        "ended, or stop watching it with `reelhook cancel --force` first"
+    ),
+    "still_in_doubt": (
+        "It is not known whether the provider has this job; settle that with `reelhook adopt` or "
+        "`reelhook abandon`, then delete it"
+    ),
     "cancel_needs_force": (
         "It is not known yet whether the provider accepted the job; "
         "try again in a minute, or cancel with --force to stop watching"

@@ -5,8 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
+from reelhook.cli import render
 from reelhook.cli.calls import show_response, with_api
-from reelhook.cli.client import job_path
+from reelhook.cli.client import Api, ApiError, job_path
+from reelhook.cli.error_messages import command_line_message
 from reelhook.cli.job_view import show_in_doubt, show_job, show_jobs
 from reelhook.cli.options import (
     AsJson,
@@ -22,6 +24,7 @@ from reelhook.cli.options import (
 from reelhook.cli.submit_options import metadata_of
 from reelhook.cli.times import timestamp
 from reelhook.cli.watching import follow
+from reelhook.domain.errors import ReelhookError
 
 ProviderJobId = Annotated[
     str,
@@ -31,6 +34,15 @@ ProviderJobId = Annotated[
         show_default=False,
     ),
 ]
+JobIds = Annotated[
+    list[str], typer.Argument(metavar="ID...", help="The jobs' ids.", show_default=False)
+]
+
+
+class NotDeletedError(ReelhookError):
+    """A job was not deleted; those before it on the command line were."""
+
+    code = "not_deleted"
 
 
 def status(job_id: JobId, watch: Watch = False, url: Url = None, as_json: AsJson = False) -> None:
@@ -219,6 +231,32 @@ def cancel(
     nothing.
     """
     _post(job_path(job_id, "/cancel"), {"force": force}, url=url, as_json=as_json)
+
+
+def delete(
+    job_ids: JobIds,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
+    url: Url = None,
+) -> None:
+    """Delete jobs: their texts, files, links and waiting webhooks. Their costs still count.
+
+    An unfinished job is canceled first. If its provider can't cancel, it is not deleted.
+    """
+    if not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("no terminal to confirm it on; add --yes")
+        if not typer.confirm(f"Delete {', '.join(job_ids)}? Nothing brings this back."):
+            raise typer.Exit(1)
+
+    async def work(api: Api) -> None:
+        for job_id in dict.fromkeys(job_ids):
+            try:
+                await api.delete(job_path(job_id))
+            except ApiError as error:
+                raise NotDeletedError(f"{job_id}: {command_line_message(error)}") from error
+            render.say(f"Deleted {job_id}.")
+
+    with_api(url, work)
 
 
 def _post(

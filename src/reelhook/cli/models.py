@@ -36,7 +36,7 @@ def _show_models(catalog: dict[str, Any], part: str) -> None:
     matching = [model for model in catalog["models"] if part.lower() in model["model"].lower()]
     if matching:
         render.show_table(
-            ("MODEL", "SECONDS", "SIZES AND RATIOS", "IMAGE", "SEED", "PRICE"),
+            ("MODEL", "SECONDS", "SIZES AND RATIOS", "IMAGE", "SEED", "ALSO TAKES", "PRICE"),
             (
                 (
                     model["model"],
@@ -46,6 +46,7 @@ def _show_models(catalog: dict[str, Any], part: str) -> None:
                     else "any",
                     model["image"],
                     "yes" if model["seed"] else "no",
+                    _also_taken(model),
                     _prices_text(model.get("prices", [])),
                 )
                 for model in matching
@@ -58,6 +59,24 @@ def _show_models(catalog: dict[str, Any], part: str) -> None:
         render.hint(f"{alias} is an alias of {model}")
     default = catalog["defaultModel"] or "the openai server's default"
     render.hint(f"Providers here: {', '.join(catalog['providers'])}. Default model: {default}")
+
+
+def _also_taken(model: dict[str, Any]) -> str:
+    """Return the other fields that a model takes, by their options of `submit`.
+
+    A server of an earlier version reports none of them.
+    """
+    taken = [f"resolution {_listed(model['resolutions'])}"] if model.get("resolutions") else []
+    for name, option in (
+        ("negativePrompt", "negative-prompt"),
+        ("audio", "audio"),
+        ("lastFrame", "last-frame"),
+    ):
+        taken += [option] if model.get(name) else []
+    for kind in ("image", "video", "audio"):
+        most = model.get(f"reference{kind.capitalize()}sMax")
+        taken += [f"{most} reference-{kind}"] if most else []
+    return ", ".join(taken) or "-"
 
 
 def _prices_text(tables: list[dict[str, Any]]) -> str:

@@ -8,6 +8,7 @@ import typer
 from reelhook.cli import render
 from reelhook.cli.calls import with_api
 from reelhook.cli.client import Api, ApiError, ApiResponse, ResponseLostError
+from reelhook.cli.endpoint_options import read_secret
 from reelhook.cli.options import (
     AsJson,
     Endpoints,
@@ -20,11 +21,20 @@ from reelhook.cli.options import (
 )
 from reelhook.cli.submit_options import (
     AspectRatio,
+    Audio,
+    CallbackFormat,
+    CallbackSecret,
     Fallbacks,
     Image,
+    LastFrame,
     Model,
+    NegativePrompt,
     Prompt,
     ProviderOptions,
+    ReferenceAudios,
+    ReferenceImages,
+    ReferenceVideos,
+    Resolution,
     Script,
     Seconds,
     Seed,
@@ -47,10 +57,19 @@ def submit(
     size: Size = None,
     aspect_ratio: AspectRatio = None,
     image: Image = None,
+    last_frame: LastFrame = None,
+    reference_image: ReferenceImages = None,
+    reference_video: ReferenceVideos = None,
+    reference_audio: ReferenceAudios = None,
+    resolution: Resolution = None,
+    negative_prompt: NegativePrompt = None,
+    audio: Audio = None,
     seed: Seed = None,
     option: ProviderOptions = None,
     fallback: Fallbacks = None,
     webhook_url: WebhookUrl = None,
+    callback_secret: CallbackSecret = False,
+    callback_format: CallbackFormat = None,
     endpoint: Endpoints = None,
     wallet_address: Annotated[
         str | None,
@@ -82,6 +101,8 @@ def submit(
 
     The server responds at once. It watches the job from then on, whether or not you do.
     """
+    if callback_secret and script == "-":
+        raise typer.BadParameter("stdin can't have both the script and --callback-secret")
     video = video_body(
         script,
         prompt=prompt,
@@ -90,6 +111,13 @@ def submit(
         size=size,
         aspect_ratio=aspect_ratio,
         image=image,
+        last_frame=last_frame,
+        reference_image=reference_image,
+        reference_video=reference_video,
+        reference_audio=reference_audio,
+        resolution=resolution,
+        negative_prompt=negative_prompt,
+        audio=audio,
         seed=seed,
         option=option,
         fallback=fallback,
@@ -97,6 +125,8 @@ def submit(
     body = {
         **video,
         "webhookUrl": webhook_url,
+        "callbackSecret": read_secret() if callback_secret else None,
+        "callbackFormat": callback_format,
         "endpoints": endpoint,
         "walletAddress": wallet_address,
         "externalId": external_id,

@@ -9,9 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from reelhook.domain.request import IMAGE_CHARACTERS_MAX
+from reelhook.domain.media import FILES_BYTES_MAX
 
-BYTES_MAX = IMAGE_CHARACTERS_MAX * 3 // 4 - 100
+_LIKE = {
+    "image": "an image; give https://... or a .png, .jpg or .webp file",
+    "video": "a video; give https://... or a .mp4, .mov or .webm file",
+    "audio": "a sound; give https://... or a .mp3 or .wav file",
+}
 
 Script = Annotated[
     str,
@@ -61,6 +65,61 @@ Image = Annotated[
         show_default=False,
     ),
 ]
+LastFrame = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL|PATH",
+        help="The image that the video ends with: its URL, or a file.",
+        show_default=False,
+    ),
+]
+ReferenceImages = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reference-image",
+        metavar="URL|PATH",
+        help="An image whose subject or style the video has. May be repeated.",
+        show_default=False,
+    ),
+]
+ReferenceVideos = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reference-video",
+        metavar="URL|PATH",
+        help="A video to take motion or style from. May be repeated.",
+        show_default=False,
+    ),
+]
+ReferenceAudios = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reference-audio",
+        metavar="URL|PATH",
+        help="A sound for the video. May be repeated.",
+        show_default=False,
+    ),
+]
+Resolution = Annotated[
+    str | None,
+    typer.Option(
+        metavar="720p|4k",
+        help="The video's resolution, e.g. 1080p. Default: the provider's.",
+        show_default=False,
+    ),
+]
+NegativePrompt = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="Things not to show.", show_default=False),
+]
+Audio = Annotated[
+    bool | None,
+    typer.Option(
+        "--audio/--no-audio",
+        help="With or without sound. Default: the model's choice.",
+        show_default=False,
+    ),
+]
 Seed = Annotated[
     int | None,
     typer.Option(
@@ -73,6 +132,23 @@ ProviderOptions = Annotated[
         "--option",
         metavar="NAME=VALUE",
         help="A parameter that only this provider has; VALUE may be JSON. May be repeated.",
+        show_default=False,
+    ),
+]
+CallbackSecret = Annotated[
+    bool,
+    typer.Option(
+        "--callback-secret",
+        help="Prompt for the secret that signs the webhooks to --webhook-url, or read it from "
+        "stdin.",
+    ),
+]
+CallbackFormat = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The format of the webhooks to --webhook-url: reelhook, openai or vercel. "
+        "Default: reelhook.",
         show_default=False,
     ),
 ]
@@ -96,6 +172,13 @@ def video_body(
     size: str | None,
     aspect_ratio: str | None,
     image: str | None,
+    last_frame: str | None,
+    reference_image: list[str] | None,
+    reference_video: list[str] | None,
+    reference_audio: list[str] | None,
+    resolution: str | None,
+    negative_prompt: str | None,
+    audio: bool | None,
     seed: int | None,
     option: list[str] | None,
     fallback: list[str] | None,
@@ -108,41 +191,50 @@ def video_body(
         "seconds": seconds,
         "size": size,
         "aspectRatio": aspect_ratio,
-        "image": None if image is None else image_uri(image),
+        "image": None if image is None else file_uri(image, "--image"),
+        "lastFrame": None if last_frame is None else file_uri(last_frame, "--last-frame"),
+        "referenceImages": _references(reference_image, "image"),
+        "referenceVideos": _references(reference_video, "video"),
+        "referenceAudios": _references(reference_audio, "audio"),
+        "resolution": resolution,
+        "negativePrompt": negative_prompt,
+        "audio": audio,
         "seed": seed,
         "providerOptions": provider_options(option) if option else None,
         "fallbacks": fallback,
     }
 
 
-def image_uri(image: str) -> str:
-    """Return an image in the form of a request: a URL unchanged, a file as a data: URI.
+def _references(files: list[str] | None, kind: str) -> list[str] | None:
+    return [file_uri(file, f"--reference-{kind}", kind) for file in files or ()] or None
 
-    Raises `typer.BadParameter`.
+
+def file_uri(file: str, option: str, kind: str = "image") -> str:
+    """Return a file in the form of a request: a URL unchanged, a local file as a data: URI.
+
+    Raises `typer.BadParameter`, naming the option.
     """
-    if image.startswith(("http://", "https://", "data:")):
-        return image
-    path = Path(image).expanduser()
-    kind = mimetypes.guess_type(path.name, strict=False)[0] or ""
-    if not kind.startswith("image/"):
+    if file.startswith(("http://", "https://", "data:")):
+        return file
+    path = Path(file).expanduser()
+    guessed = mimetypes.guess_type(path.name, strict=False)[0] or ""
+    if not guessed.startswith(f"{kind}/"):
         raise typer.BadParameter(
-            f"{image} is neither a URL nor named like an image; give https://... or a .png, "
-            ".jpg or .webp file",
-            param_hint="--image",
+            f"{file} is neither a URL nor named like {_LIKE[kind]}", param_hint=option
         )
     try:
         content = path.read_bytes()
     except OSError as error:
         raise typer.BadParameter(
-            f"{image} can't be read ({error.strerror})", param_hint="--image"
+            f"{file} can't be read ({error.strerror})", param_hint=option
         ) from None
-    if len(content) > BYTES_MAX:
+    if len(content) > FILES_BYTES_MAX:
         raise typer.BadParameter(
-            f"{image} has {len(content)} bytes, and a request carries at most {BYTES_MAX}; "
+            f"{file} has {len(content)} bytes, and a request carries at most {FILES_BYTES_MAX}; "
             "shrink it, or upload it where the provider can fetch it and give its URL",
-            param_hint="--image",
+            param_hint=option,
         )
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    return f"data:{guessed};base64,{base64.b64encode(content).decode()}"
 
 
 def metadata_of(pairs: list[str] | None) -> dict[str, str] | None:

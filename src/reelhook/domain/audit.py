@@ -25,6 +25,7 @@ class Action(StrEnum):
     JOB_CANCELED = "job.canceled"
     JOB_ADOPTED = "job.adopted"
     JOB_ABANDONED = "job.abandoned"
+    JOB_DELETED = "job.deleted"
     DELIVERY_RESENT = "delivery.resent"
     DELIVERIES_RESENT = "deliveries.resent"
     PROJECT_CREATED = "project.created"

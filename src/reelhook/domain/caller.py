@@ -138,12 +138,16 @@ class Caller:
         if not self.allows(scope):
             raise ScopeMissingError(scope)
 
+    def allows_model(self, display_name: str) -> bool:
+        """Return True if the caller may use the model of this route."""
+        return self.models is None or display_name in self.models
+
     def check_model(self, display_name: str) -> None:
         """Raise `ModelNotAllowedError` unless the caller may use a model.
 
         `display_name` is that of the model's route, so an alias can't lead around the list.
         """
-        if self.models is not None and display_name not in self.models:
+        if self.models is not None and not self.allows_model(display_name):
             raise ModelNotAllowedError(display_name, self.models)
 
 

@@ -143,11 +143,14 @@ class Catalog:
         problem = Problem.MODEL_UNKNOWN
         raise InvalidRequestError(field, problem, value=name, providers=self.providers)
 
-    def routes(self, request: VideoRequest) -> list[ModelRoute]:
+    def routes(self, request: VideoRequest, account: str | None = None) -> list[ModelRoute]:
         """Return the routes of a request: its model's, then its fallbacks'.
 
+        If `account` is given, that account alone may create the job, with the model as it is.
         Raises `InvalidRequestError` if one of the models is unknown or can't fulfil the request.
         """
+        if account is not None:
+            return [self._route([self.account(account)], request.model, pinned=True)]
         first = self.choose(request.model)
         first.check(request)
         routes = [first]

@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 600.0
 """The libraries' time-out by default."""
 PAUSE_MILLISECONDS_MAX = 120_000
 """The longest pause before a retry: `Retry-After` is obeyed up to two minutes."""
-FRESH_MILLISECONDS = 1000
+FRESH_MILLISECONDS = 2000
 """The age up to which a response is probably about to be used by its own client.
 
 A retry comes at least 375 ms after the response that it missed (`_base_client.py`).
@@ -56,7 +56,7 @@ class ClientCall:
     @property
     def fresh_milliseconds(self) -> int:
         """The age up to which an earlier response is fresh; the try waits no longer than that."""
-        return min(FRESH_MILLISECONDS, round(self.timeout_seconds * 1000) // 4)
+        return min(FRESH_MILLISECONDS, round(self.timeout_seconds * 1000) // 8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,32 @@ class DoubtSettledError(JobConflictError):
         super().__init__("The job's doubt is settled already", facts={"job_id": job_id})
 
 
+class StillInDoubtError(JobConflictError):
+    """A provider may have the job, and only its request could show which of its videos is meant."""
+
+    problem = "still_in_doubt"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            "It is not known whether the provider has this job; adopt or abandon it before you "
+            "delete it",
+            facts={"job_id": job_id},
+        )
+
+
+class JobDeletedError(JobConflictError):
+    """A request would get a job again that has been deleted since."""
+
+    code = "job_deleted"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"This request belongs to {job_id}, which was deleted; send a new request with another "
+            "idempotency key",
+            facts={"job_id": job_id},
+        )
+
+
 class JobIdTakenError(JobConflictError):
     """Another job has this id."""
 
@@ -182,6 +208,19 @@ class NotCancelableError(JobConflictError):
         super().__init__(
             "The provider can't cancel this job, so the render is paid for; "
             "cancel with force to stop watching it"
+        )
+
+
+class NotDeletableError(NotCancelableError):
+    """The job has not ended, and its provider can't cancel it."""
+
+    problem = "not_deletable"
+
+    def __init__(self) -> None:
+        JobConflictError.__init__(
+            self,
+            "The provider can't cancel this job, so the render is paid for; "
+            "delete it once it has ended",
         )
 
 

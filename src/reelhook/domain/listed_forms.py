@@ -81,7 +81,12 @@ class ListedForms:
 
 def _values(request: VideoRequest, entry: Entry) -> Iterator[tuple[str, str, str]]:
     """Yield the name, the requested and the listed form of each value that has both."""
-    shown = {"model": entry.model, "seconds": entry.seconds, "size": entry.size}
+    shown = {
+        "model": entry.model,
+        "seconds": entry.seconds,
+        "size": entry.size,
+        "remix_of": entry.remix_of,
+    }
     for name, listed in shown.items():
         wanted: str | None = getattr(request, name)
         if wanted and listed is not None:

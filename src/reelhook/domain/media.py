@@ -4,8 +4,12 @@ import re
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64Error
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 
-MIB = 1024 * 1024
+FILES_BYTES_MAX = 64 * 1024 * 1024
+"""The most bytes of all files that one request carries."""
+_REFERENCE = "file:"
 _URI = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,")
 _PIECE = 3 * 2**18
 """Bytes that are converted at once: other threads can run between two pieces."""
@@ -29,12 +33,19 @@ _MP3_SYNC = 0xFFE0
 _MP3_LAYER, _MP3_LAYER_3 = 0x0006, 0x0002
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class File:
     """A file of a request."""
 
     content_type: str
     body: bytes
+
+    @cached_property
+    def hash(self) -> str:
+        """The hash by which it is stored. Bytes that are given another type are another file."""
+        digest = sha256(f"{self.content_type}\n".encode())
+        digest.update(self.body)
+        return digest.hexdigest()
 
     @property
     def uri(self) -> str:
@@ -58,6 +69,16 @@ def file_of(uri: str) -> File | None:
     # Padding ends the text, so only the last piece may be shorter than the others.
     whole = all(len(part) == _PIECE for part in parts[:-1])
     return File(match[1], b"".join(parts)) if whole else None
+
+
+def reference(file_hash: str) -> str:
+    """Return the text that stands for a stored file in a stored request."""
+    return f"{_REFERENCE}{file_hash}"
+
+
+def hash_in(text: str) -> str | None:
+    """Return the hash in a reference; None if the text is no reference."""
+    return text.removeprefix(_REFERENCE) if text.startswith(_REFERENCE) else None
 
 
 def content_type_of(body: bytes) -> str | None:

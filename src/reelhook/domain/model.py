@@ -26,7 +26,9 @@ class Model:
     model takes ratios but no sizes, a requested size is converted to its ratio. `image_sets_ratio`:
     a video that begins with an image has the image's ratio, and the provider refuses any other.
     `audio`: sound can be switched on and off. `reference_images_max` and the others are the most
-    references of a kind; 0: none. `price` None: not known.
+    references of a kind; 0: none. `references_or_frames`: references can't be combined with a first
+    or last image; a model that needs an image takes references in its place. `price` None: not
+    known.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Model:
     reference_images_max: int | None = None
     reference_videos_max: int | None = None
     reference_audios_max: int | None = None
+    references_or_frames: bool = False
     price: ModelPrice | None = None
 
     def check(self, request: VideoRequest, called: str) -> None:
@@ -53,7 +56,8 @@ class Model:
         self._check_shape(request, called)
         if request.image is not None and self.image is Image.NONE:
             raise InvalidRequestError("image", Problem.NOT_TAKEN_BY_MODEL, model=called)
-        if request.image is None and self.image is Image.REQUIRED:
+        instead = self.references_or_frames and request.reference_images
+        if request.image is None and self.image is Image.REQUIRED and not instead:
             raise InvalidRequestError("image", Problem.NEEDED_BY_MODEL, model=called)
         for field in ("seed", "negative_prompt", "audio", "last_frame"):
             if getattr(request, field) is not None and not getattr(self, field):
@@ -62,8 +66,11 @@ class Model:
         self._check_references(request, called)
 
     def _check_references(self, request: VideoRequest, called: str) -> None:
+        framed = request.image is not None or request.last_frame is not None
         for field in ("reference_images", "reference_videos", "reference_audios"):
             most, count = getattr(self, f"{field}_max"), len(getattr(request, field))
+            if count and framed and most != 0 and self.references_or_frames:
+                raise InvalidRequestError(field, Problem.REFERENCES_OR_FRAMES, model=called)
             if most is None or count <= most:
                 continue
             if most == 0:
@@ -101,10 +108,23 @@ class Model:
 
 
 def check_agreement(request: VideoRequest) -> None:
-    """Raise `InvalidRequestError` if the size and the ratio contradict each other."""
-    size, ratio = request.size, request.aspect_ratio
-    if size is not None and ratio is not None and ratio_of(size) != ratio:
+    """Raise `InvalidRequestError` if the size contradicts the ratio or the resolution."""
+    size, ratio, resolution = request.size, request.aspect_ratio, request.resolution
+    if size is None:
+        return
+    if ratio is not None and ratio_of(size) != ratio:
         raise InvalidRequestError("aspect_ratio", Problem.CONTRADICTION, value=ratio, size=size)
+    if resolution is not None and min(map(int, size.split("x"))) != lines_of(resolution):
+        problem = Problem.CONTRADICTION
+        raise InvalidRequestError("resolution", problem, value=resolution, size=size)
+
+
+def lines_of(resolution: str) -> int:
+    """Return the shorter side of a resolution in pixels: 720 for "720p", 2160 for "4k"."""
+    number = int(resolution[:-1])
+    if resolution.endswith("p"):
+        return number
+    return 1440 if number == _QHD else _LINES_PER_K * number
 
 
 def ratio_of(size: str) -> str:
@@ -123,6 +143,8 @@ def aspect_ratio_for(request: VideoRequest) -> str | None:
     return ratio_of(request.size)
 
 
+_QHD, _LINES_PER_K = 2, 540
+"""4k is 3840x2160, and so on; but 2k is 2560x1440, as video providers use the name."""
 _NAMED = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9", "9:21", "5:4", "4:5")
 _RATIOS = {name: int(name.split(":")[0]) / int(name.split(":")[1]) for name in _NAMED}
 _NEAR = 0.03

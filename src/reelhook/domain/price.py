@@ -58,13 +58,14 @@ class Options:
     """The names under which a request may set these values among the provider's own options.
 
     None: there is no such option, so the value of `Defaults` holds. With one of the options
-    `unpriced`, the table does not give the price.
+    `unpriced`, or one of a request's own `unpriced_fields`, the table does not give the price.
     """
 
     seconds: str | None = "duration"
     resolution: str | None = "resolution"
     audio: str | None = None
     unpriced: tuple[str, ...] = ()
+    unpriced_fields: tuple[str, ...] = ("reference_videos",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,8 @@ class ModelPrice:
     """The price table of a model: figures in one unit, their source and its date.
 
     `rates` give the worth of one of the provider's own units. A video costs `minimum` at least.
-    `image_amount` is added for a first image. `resolution_of_size` is True if the size of a
-    request sets the resolution of its video.
+    `image_amount` is added for each image of the request. `resolution_of_size` is True if the size
+    of a request sets the resolution of its video.
     `source` is the address of the figures, `date` the day (YYYY-MM-DD) on which they were checked;
     None: the operator has set them.
     """

@@ -39,6 +39,8 @@ def estimate_by(price: ModelPrice, model: Model | None, request: VideoRequest) -
     """
     if any(_has(request.options, name) for name in price.options.unpriced):
         return None
+    if any(getattr(request, name) for name in price.options.unpriced_fields):
+        return None
     seconds = _seconds(price, model, request)
     resolution = _resolution(price, model, request)
     audio = _audio(price, request)
@@ -50,8 +52,8 @@ def estimate_by(price: ModelPrice, model: Model | None, request: VideoRequest) -
     known = [amount for amount in amounts if amount is not None]
     if not known or len(known) < len(amounts):
         return None
-    image = price.image_amount if request.image is not None else 0.0
-    return Price(rounded(max(*known, price.minimum) + image), price.unit)
+    images = price.image_amount * _images(request)
+    return Price(rounded(max(*known, price.minimum) + images), price.unit)
 
 
 def highest(prices: Iterable[Price | None]) -> Price | None:
@@ -110,7 +112,14 @@ def _seconds(price: ModelPrice, model: Model | None, request: VideoRequest) -> f
     return max((seconds for seconds in offered if seconds is not None), default=None)
 
 
+def _images(request: VideoRequest) -> int:
+    frames = (request.image is not None) + (request.last_frame is not None)
+    return frames + len(request.reference_images)
+
+
 def _resolution(price: ModelPrice, model: Model | None, request: VideoRequest) -> str | None:
+    if request.resolution is not None:
+        return request.resolution
     named = _option(request, price.options.resolution)
     if price.resolution_of_size:
         size = request.size if model is None else model.size_for(request)
@@ -127,6 +136,8 @@ def _nearest(size: str, pixels: dict[str, int]) -> str:
 
 
 def _audio(price: ModelPrice, request: VideoRequest) -> bool | None:
+    if request.audio is not None:
+        return request.audio
     named = None if price.options.audio is None else request.options.get(price.options.audio)
     if named is None:
         return price.defaults.audio

@@ -18,6 +18,7 @@ class Problem(StrEnum):
     RANGE = "range"
     RESERVED = "reserved"
     NOT_AN_IMAGE = "not_an_image"
+    FILES_TOO_LARGE = "files_too_large"
     NOT_A_FILE = "not_a_file"
     NOT_AN_OBJECT = "not_an_object"
     NOT_ONE_OF = "not_one_of"
@@ -38,6 +39,9 @@ class Problem(StrEnum):
     NOT_OFFERED_BY_MODEL = "not_offered_by_model"
     RATIO_NOT_OFFERED_BY_MODEL = "ratio_not_offered_by_model"
     RATIO_SET_BY_IMAGE = "ratio_set_by_image"
+    REFERENCES_OR_FRAMES = "references_or_frames"
+    NOT_COMPLETED = "not_completed"
+    NO_REMIX = "no_remix"
 
 
 _SENTENCES: Mapping[Problem, str] = {
@@ -53,6 +57,9 @@ _SENTENCES: Mapping[Problem, str] = {
     Problem.RESERVED: "{field} must not be {value}, which is reserved",
     Problem.NOT_AN_IMAGE: (
         "{field} must be an http(s) URL, or an image as data:image/png;base64,..."
+    ),
+    Problem.FILES_TOO_LARGE: (
+        "The files of one request may have {limit} MiB together; give some of them by their URLs"
     ),
     Problem.NOT_A_FILE: (
         "{field} must be an http(s) URL, or the file itself as data:{kind}/...;base64,..."
@@ -90,8 +97,17 @@ _SENTENCES: Mapping[Problem, str] = {
     Problem.RATIO_SET_BY_IMAGE: (
         "{model} gives the video the ratio of its image; leave {field} out"
     ),
+    Problem.REFERENCES_OR_FRAMES: (
+        "{model} takes references or a first and a last image, not both; leave {field} out"
+    ),
+    Problem.NOT_COMPLETED: (
+        "Only a completed video can be remixed, and this job is {status}; wait for its completion"
+    ),
+    Problem.NO_REMIX: "{provider} can't remix a video; submit a new job with the whole prompt",
 }
-_SEPARATORS = {"names": " or "}
+_SEPARATORS = {"names": " or ", "did_you_mean": " or "}
+_ADVICE = {"models_that_can": "; models that can: {}", "did_you_mean": ". Did you mean {}?"}
+"""Texts after the sentence, for those of these facts that there are."""
 
 
 def sentence(
@@ -102,7 +118,8 @@ def sentence(
     A door that has a better sentence for its readers gives its own `template`.
     """
     texts = {name: _text(name, value) for name, value in facts.items()}
-    return (template or _SENTENCES[problem]).format_map(texts | {"field": field})
+    advice = "".join(text.format(texts[name]) for name, text in _ADVICE.items() if name in texts)
+    return (template or _SENTENCES[problem]).format_map(texts | {"field": field}) + advice
 
 
 def _text(name: str, value: object) -> str:

@@ -96,7 +96,8 @@ class Entry(NamedTuple):
 
     `also_called` are other names of the model that a request may have used. `mark` is the id of the
     job whose create made the entry, if the create carried it (`domain.model_mark`). `page` is a web
-    page about the job for a person.
+    page about the job for a person. `remix_of` is the id of the video that it remixes; empty: shown
+    as no remix.
 
     A tuple, because a round over 100,000 jobs makes as many, and a frozen dataclass takes three
     times as long to make.
@@ -112,6 +113,7 @@ class Entry(NamedTuple):
     also_called: tuple[str, ...] = ()
     mark: str | None = None
     page: str | None = None
+    remix_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from reelhook.domain.earlier_names import EarlierNames
 from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.media import FILES_BYTES_MAX
 from reelhook.domain.problem import Problem
 
 PROMPT_CHARACTERS_MAX = 32_000
@@ -24,8 +25,8 @@ RESOLUTION = "[1-9][0-9]{2,3}p|[1-9]k"
 SEED_MAX = 2**32 - 1
 _FILE = "https?://[!-~]+|data:{kind}/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=]+"
 IMAGE = _FILE.format(kind="image")
-IMAGE_CHARACTERS_MAX = 900_000
-"""A request body has at most 1 MiB. A larger image must be given as a URL."""
+FILE_CHARACTERS_CHECKED = 65_536
+"""A longer URL is refused. Of a longer file, only the beginning is checked here."""
 OPTIONS_CHARACTERS_MAX = 100_000
 FALLBACKS_MAX = 5
 REFERENCES_MAX = 20
@@ -41,7 +42,8 @@ class VideoRequest(EarlierNames):
     beginning of the prompt unless a door gives another one. `image` and `last_frame` are the first
     and the last image of the video; they and the references are http(s) URLs or `data:` URIs.
     `resolution` is like "720p" or "4k". `audio` None: the model's own choice. `options` are passed
-    to the provider unchanged.
+    to the provider unchanged. `remix_of` is the provider's id of a video that this one changes; the
+    other fields are then those of that video.
     `fallbacks` are the models to try next, in order, if the previous one definitely did not accept;
     see `domain.catalog` for their form. `door_fields` are kept with the job for the door that made
     the request; no provider gets them. A client's own metadata belongs to the job instead.
@@ -62,6 +64,7 @@ class VideoRequest(EarlierNames):
     reference_images: tuple[str, ...] = ()
     reference_videos: tuple[str, ...] = ()
     reference_audios: tuple[str, ...] = ()
+    remix_of: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     fallbacks: tuple[str, ...] = ()
     door_fields: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -107,6 +110,8 @@ def _check_video(request: VideoRequest) -> None:
     if request.negative_prompt is not None:
         check_text("negative_prompt", request.negative_prompt, PROMPT_CHARACTERS_MAX)
     _check_files(request)
+    if request.remix_of is not None:
+        _check_form("remix_of", request.remix_of, PROVIDER_JOB_ID)
 
 
 def _check_files(request: VideoRequest) -> None:
@@ -121,6 +126,16 @@ def _check_files(request: VideoRequest) -> None:
             raise InvalidRequestError(name, Problem.TOO_MANY, limit=REFERENCES_MAX)
         for number, one in enumerate(given):
             check_file(one, f"{name}.{number}", kind)
+    _check_size(request)
+
+
+def _check_size(request: VideoRequest) -> None:
+    references = request.reference_images + request.reference_videos + request.reference_audios
+    media = [text for text in (request.image, request.last_frame, *references) if text is not None]
+    size = sum(len(text) * 3 // 4 for text in media if text.startswith("data:"))
+    if size > FILES_BYTES_MAX:
+        limit = FILES_BYTES_MAX // 1024**2
+        raise InvalidRequestError("files", Problem.FILES_TOO_LARGE, limit=limit)
 
 
 def check_image(image: str, name: str = "image") -> None:
@@ -129,8 +144,13 @@ def check_image(image: str, name: str = "image") -> None:
 
 
 def check_file(file: str, name: str, kind: str) -> None:
-    """Raise `InvalidRequestError` for a text that is neither a URL nor a file of this kind."""
-    check_text(name, file, IMAGE_CHARACTERS_MAX)
+    """Raise `InvalidRequestError` for a text that is neither a URL nor a file of this kind.
+
+    The rest of a long file is checked when it is decoded.
+    """
+    if str(file).startswith("data:"):
+        file = file[:FILE_CHARACTERS_CHECKED]
+    check_text(name, file, FILE_CHARACTERS_CHECKED)
     if re.fullmatch(_FILE.format(kind=kind), file) is None:
         if kind == "image":
             raise InvalidRequestError(name, Problem.NOT_AN_IMAGE)

@@ -54,5 +54,10 @@ def fits(request: VideoRequest, entry: Entry) -> bool:
     named = request.model and entry.model is not None
     if named and request.model not in {entry.model, *entry.also_called}:
         return False
-    pairs = ((request.seconds, entry.seconds), (request.size, entry.size))
+    if entry.remix_of and request.remix_of is None:
+        return False
+    pairs = (
+        *((request.seconds, entry.seconds), (request.size, entry.size)),
+        (request.remix_of, entry.remix_of),
+    )
     return all(wanted is None or shown is None or wanted == shown for wanted, shown in pairs)

@@ -58,6 +58,8 @@ Requests that exceed a limit are refused with these codes, some before any key i
 DESCRIPTION += "".join(f"- `{code}`, {meaning}\n" for code, meaning in REFUSALS.items())
 
 ROUTERS = (
+    openai_videos.router,  # the first ones, since they are read most: routes are matched in order
+    openai_create.router,
     sse.router,  # before the jobs: /api/jobs/events is not a job
     compat.router,
     jobs.router,
@@ -75,13 +77,11 @@ ROUTERS = (
     jwks.router,
     models.router,
     callbacks.router,
-    openai_refused.router,  # before the videos: edits is no video
-    openai_create.router,
-    openai_videos.router,
     openai_content.router,
     openai_models.router,
     vercel_create.router,
     vercel_status.router,
+    openai_refused.router,
 )
 ERROR_FORMS: Mapping[str, ErrorForm] = {"/v1": OPENAI_FORM, "/v4/ai": VERCEL_FORM}
 """The forms of errors of the doors that have their own, by the beginning of their paths."""

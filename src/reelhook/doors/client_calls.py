@@ -57,6 +57,11 @@ class CreateAttempt:
         """Note the call. None: the request can't be recognized if it is repeated."""
         self._try = None if call is None else (caller, call)
 
+    @property
+    def has_job(self) -> bool:
+        """True if the response will name a job."""
+        return self._job_id is not None
+
     def got(self, job_id: str) -> None:
         """Note the job that the response will name."""
         self._job_id = job_id
@@ -101,7 +106,7 @@ class CreateRoute(KeyRoute):
             nonlocal written
             if message["type"] == "http.response.start":
                 await attempt.report(fails=_is_retried(message))
-            elif not message.get("more_body", False):
+            elif attempt.has_job and not message.get("more_body", False):
                 # uvicorn ignores what is written to a broken connection.
                 written = not await Request(scope, receive).is_disconnected()
             await send(message)

@@ -41,6 +41,13 @@ _SENTENCES: Mapping[str, str] = {
     "unknown_event_id": "after must be the id of an event, or nextCursor of an earlier response",
     "unknown_cursor": "cursor must be nextCursor of an earlier response",
     "not_in_doubt": "{message}; GET /api/jobs?inDoubt=true lists the jobs that are",
+    "still_in_doubt": (
+        "{message}: POST /api/jobs/{job_id}/adopt or POST /api/jobs/{job_id}/abandon"
+    ),
+    "job_deleted": (
+        "This request belongs to {job_id}, which was deleted; send it with another Idempotency-Key "
+        "for a new video"
+    ),
     "job_id_taken": "Another job has the id {job_id}; choose another jobId",
     "job_id_unavailable": "This jobId can't be used; choose another one",
     "already_watched": "{message}; use that job",

@@ -35,8 +35,8 @@ async def read_body(request: Request) -> dict[str, Any]:
     body = await request.body()
     content_type = request.headers.get("content-type", "")
     if media_type(content_type) != FORM:
-        return await _off_loop(_json_object, body)
-    return await _off_loop(partial(form_of, content_type=content_type), body)
+        return await in_thread_if_large(len(body), partial(_json_object, body))
+    return await in_thread_if_large(len(body), partial(form_of, body, content_type))
 
 
 class LargeRequest(Request):
@@ -44,11 +44,13 @@ class LargeRequest(Request):
 
     async def json(self) -> Any:
         """Return the body's JSON. Raises `ValueError`."""
-        return await _off_loop(json.loads, await self.body())
+        body = await self.body()
+        return await in_thread_if_large(len(body), partial(json.loads, body))
 
 
-async def _off_loop(parse: Callable[[bytes], T], body: bytes) -> T:
-    return parse(body) if len(body) < THREAD_FROM_BYTES else await asyncio.to_thread(parse, body)
+async def in_thread_if_large(size: int, work: Callable[[], T]) -> T:
+    """Return the result of work on that many bytes, computed in a thread if they are many."""
+    return work() if size < THREAD_FROM_BYTES else await asyncio.to_thread(work)
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

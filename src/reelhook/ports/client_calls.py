@@ -1,6 +1,6 @@
 """Port for the calls of client libraries that repeat them without a key, and their values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
 
@@ -25,12 +25,13 @@ class ClientTry:
     at: Instant
     process: str | None = None
     waits: bool = True
+    hash: str = field(init=False)
+    """The hash that equal calls of one client share."""
 
-    @property
-    def hash(self) -> str:
-        """The hash that equal calls of one client share."""
+    def __post_init__(self) -> None:
+        """Compute the hash once, since each statement needs it."""
         text = "\n".join((self.holder, self.call.route, self.call.fingerprint))
-        return sha256(text.encode()).hexdigest()[:_CHARACTERS]
+        object.__setattr__(self, "hash", sha256(text.encode()).hexdigest()[:_CHARACTERS])
 
 
 class ClientCallStore(Protocol):

@@ -9,6 +9,7 @@ from reelhook.domain.caller import DEFAULT_PROJECT, Caller
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job, Status
+from reelhook.domain.media import File
 from reelhook.domain.price import Price
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.reservation import Bill
@@ -104,6 +105,8 @@ class NewJob:
     `prices` are those that it may cost, one for its model and one for each fallback; its budgets
     reserve the highest. A price that is None is not known. None: the job reserves nothing.
 
+    `files` are those to which the request refers. Stored ones need not be given again.
+
     `client_try` is the client's try that asks for it; an idempotency key decides without it.
     """
 
@@ -116,6 +119,7 @@ class NewJob:
     sees: str | None = None
     sharing: tuple[str, ...] = ()
     prices: tuple[Price | None, ...] | None = None
+    files: tuple[File, ...] = ()
     client_try: ClientTry | None = None
 
     def shows(self, project: str) -> bool:
@@ -158,6 +162,8 @@ class StoredJob:
     request: VideoRequest
     webhook_url: str | None = field(repr=False)
     checked_at: Instant | None
+    size: int = 0
+    """The bytes of its media and options, where they are read to be sent to the provider."""
 
     @property
     def fallbacks(self) -> tuple[str, ...]:

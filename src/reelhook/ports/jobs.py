@@ -6,6 +6,7 @@ from typing import Protocol
 from reelhook.domain.audit import AuditEntry
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
+from reelhook.domain.media import File
 from reelhook.ports.event_feed import FollowStore
 from reelhook.ports.job_records import (
     ANY_BYTES,
@@ -70,6 +71,21 @@ class JobStore(JobReads, JobWrites, FollowStore, RefusalReports, Protocol):
         """Return the number of accepted jobs of the same account that come before this one."""
         ...
 
+    async def delete_job(
+        self,
+        job_id: str,
+        now: Instant,
+        audit: AuditEntry | None = None,
+        *,
+        project: str | None = None,
+    ) -> bool:
+        """Delete a job that has ended. Return False if it has not, or if it is in doubt.
+
+        No read returns it any more, but its id stays taken and its costs still count. Raises
+        `JobNotFoundError`.
+        """
+        ...
+
     async def record_check(self, job_id: str, now: Instant, *, project: str | None = None) -> None:
         """Store the time at which a job was last read by itself."""
         ...
@@ -132,7 +148,15 @@ class CallbackStore(JobReads, AcceptanceStore, Protocol):
     """Finds the jobs that webhooks of providers are about."""
 
 
-class SubmitStore(AcceptanceStore, Protocol):
+class FileReads(Protocol):
+    """Reads the files of requests."""
+
+    async def files(self, project: str, hashes: Sequence[str]) -> dict[str, File]:
+        """Return those of these files of a project that exist, by their hashes."""
+        ...
+
+
+class SubmitStore(AcceptanceStore, FileReads, Protocol):
     """Reads the jobs that wait to be created at a provider."""
 
     async def jobs_to_submit(
@@ -140,8 +164,9 @@ class SubmitStore(AcceptanceStore, Protocol):
     ) -> tuple[list[StoredJob], Instant | None]:
         """Return accepted jobs that are due, in turn, and the time when the next one is due.
 
-        See `domain.turns` for the order. Images and options of all but the last one total at most
-        `bytes_max`. If there are `limit` jobs, more may be due, and there is no such time.
+        See `domain.turns` for the order. Media and options of all but the last one total at most
+        `bytes_max`; files are counted, but not read. If there are `limit` jobs, more may be due,
+        and there is no such time.
         """
         ...
 

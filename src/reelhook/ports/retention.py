@@ -37,6 +37,10 @@ class RetentionStore(Protocol):
         """Remove runs of resends that finished before that time."""
         ...
 
+    async def remove_files(self, position: Position, before: Instant) -> Removal:
+        """Remove files that no request refers to, if they were stored before that time."""
+        ...
+
     async def remove_endpoints(self, position: Position, before: Instant) -> Removal:
         """Remove endpoints without deliveries that are older than that time.
 

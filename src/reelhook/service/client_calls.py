@@ -1,18 +1,21 @@
 """The use cases for calls that client libraries repeat without a key; see `domain.client_call`."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from random import Random
 
-from reelhook.domain.caller import Caller
+from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.client_call import CallNotSettledError, ClientCall
 from reelhook.domain.errors import DATABASE_FAILURES
 from reelhook.domain.ids import new_id
 from reelhook.ports import ClientCallStore, ClientTry, Clock, Created, JobWrites, NewJob
 
 REMEMBERED_MAX = 100_000
-WAITS_MAX = 2
+REPORT_SECONDS_MAX = 1.0
+"""The longest time for which a response waits for its report: the database may be away."""
+WAITS_MAX = 4
 """The most times that one try waits: each response to an equal call makes that fresh again."""
 
 
@@ -33,12 +36,19 @@ class ClientCalls:
 
     def tried(self, caller: Caller, call: ClientCall) -> ClientTry:
         """Return a try of a call that arrives now."""
+        caller.require(Scope.SUBMIT)
         now = self._clock.now()
         holder = _holder_of(caller)
         return ClientTry(holder, call, new_id("call", now, self._random), now, self._process)
 
     async def repeats(self, caller: Caller, call: ClientCall) -> bool:
-        """Return True if an earlier try of the same call has a job already."""
+        """Return True if an earlier try of the same call has a job already.
+
+        A count that can't be remembered repeats nothing: it could be sent without end.
+        """
+        caller.require(Scope.SUBMIT)
+        if call.count is not None and not call.mark:
+            return False
         return await self._store.is_repeated(self.tried(caller, call))
 
     async def used(self, caller: Caller, job_id: str) -> None:
@@ -46,10 +56,11 @@ class ClientCalls:
 
         That is written once per job, and then remembered.
         """
+        caller.require(Scope.READ)
         holder = _holder_of(caller)
         if (holder, job_id) in self._used:
             return
-        with suppress(*DATABASE_FAILURES):  # the next use tries it again
+        async with _reporting():  # the next use tries it again
             call_hash = await self._store.unused_call(holder, job_id)
             if call_hash is not None:
                 await self._store.use_job(call_hash, job_id)
@@ -59,14 +70,23 @@ class ClientCalls:
 
     async def lost(self, caller: Caller, job_id: str, call: ClientCall) -> None:
         """Record that the response with this job could not be written."""
-        with suppress(*DATABASE_FAILURES):
+        caller.require(Scope.SUBMIT)
+        async with _reporting():
             await self._store.lose_response(self.tried(caller, call), job_id)
 
     async def refused(self, caller: Caller, call: ClientCall) -> None:
         """Record that a try was refused in a way that makes the client try again."""
+        caller.require(Scope.SUBMIT)
         if call.count is not None:
-            with suppress(*DATABASE_FAILURES):
+            async with _reporting():
                 await self._store.refuse_call(self.tried(caller, call))
+
+
+@asynccontextmanager
+async def _reporting() -> AsyncIterator[None]:
+    with suppress(*DATABASE_FAILURES, TimeoutError):
+        async with asyncio.timeout(REPORT_SECONDS_MAX):
+            yield
 
 
 async def create_once_settled(store: JobWrites, new: NewJob, clock: Clock) -> Created:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from random import Random
 
 from reelhook.core.recording import Recording
+from reelhook.core.request_files import taken_out
 from reelhook.core.wakeups import Signals
 from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Actor, Caller, Scope
@@ -19,6 +20,7 @@ from reelhook.domain.errors import (
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status
 from reelhook.domain.labels import NO_LABELS, Labels, check_labels
+from reelhook.domain.media import File
 from reelhook.domain.over_budget import OverBudgetError
 from reelhook.domain.price import Price
 from reelhook.domain.pricing import estimates
@@ -43,11 +45,14 @@ from reelhook.service.budget_refusals import BudgetRefusals
 from reelhook.service.canceling import Canceling
 from reelhook.service.claims import check_claim, sharing
 from reelhook.service.client_calls import ClientCalls, create_once_settled
+from reelhook.service.deleting import Deleting
 from reelhook.service.destinations import Destinations
 from reelhook.service.followers import Followers
 from reelhook.service.job_filters import check_filter
+from reelhook.service.model_advice import advising
 from reelhook.service.providers import account_errors_hidden, provider_of
 from reelhook.service.reading_back import read_back, record_change
+from reelhook.service.remixes import remix_of
 
 WRITE_TRIES = 5
 """The number of tries to change a job while others change it too."""
@@ -92,6 +97,7 @@ class Jobs:
             submit_wait_seconds=submit_wait_seconds,
             clock=clock,
         )
+        self._deleting = Deleting(store, self._canceling, signals, clock=clock)
 
     # -- new jobs -----------------------------------------------------------------------------
 
@@ -108,6 +114,7 @@ class Jobs:
         callback_secret: str | None = None,
         callback_format: str | None = None,
         call: ClientCall | None = None,
+        account: str | None = None,
     ) -> Created:
         """Store a new job and have it created at the provider. Returns before that happens.
 
@@ -115,19 +122,21 @@ class Jobs:
 
         Its events go to `webhook_url` and to the registered `endpoints`; if neither is given, to
         the default endpoint. At `webhook_url`, `callback_secret` signs them, and their bodies are
-        in `callback_format`. Raises `InvalidRequestError` if an endpoint does not exist, if the
-        model or one of its fallbacks can't satisfy the request, or if the project may not have
-        jobs of this priority. Raises `ModelNotAllowedError` if the caller may not use one of the
-        models, or `BudgetError` if a budget has no room.
+        in `callback_format`. If `account` is given, no other may create the job. Raises
+        `InvalidRequestError` if an endpoint does not exist, if the model or one of its fallbacks
+        can't satisfy the request, or if the project may not have jobs of this priority. Raises
+        `ModelNotAllowedError` if the caller may not use one of the models, or `BudgetError` if a
+        budget has no room.
         """
         caller.require(Scope.SUBMIT)
         check_request(request)
         check_labels(labels)
         own = self._destinations.own(caller.project, webhook_url, callback_secret, callback_format)
-        choice, *_ = routes = self._catalog.routes(request)
+        with advising(caller, self._catalog, request):
+            choice, *_ = routes = self._catalog.routes(request, account)
         for route in routes:
             caller.check_model(route.display_name)
-        request = replace(request, model=choice.model)
+        request, files = await taken_out(replace(request, model=choice.model))
         prices = tuple(estimates(routes, request))
         now = self._clock.now()
         job = Job(
@@ -160,9 +169,46 @@ class Jobs:
                 key,
                 prices=prices,
                 client_try=client_try,
+                files=files,
             )
         finally:
             self._signals.submit.publish()  # it may be stored even after an error
+
+    async def remix(
+        self,
+        caller: Caller,
+        job_id: str,
+        prompt: str,
+        webhook_url: str | None = None,
+        idempotency: IdempotencyKey | None = None,
+        endpoints: Sequence[str] = (),
+        *,
+        labels: Labels = NO_LABELS,
+        priority: Priority = Priority.NORMAL,
+        callback_secret: str | None = None,
+        callback_format: str | None = None,
+        call: ClientCall | None = None,
+    ) -> Created:
+        """Store a new job that changes the video of a completed one by a new prompt; see `submit`.
+
+        Its provider gets a paid create, like any other. Raises `JobNotFoundError`, or
+        `InvalidRequestError` if the video is not completed or its provider has no remix.
+        """
+        caller.require(Scope.SUBMIT)
+        remix = await remix_of(self._store, self._providers, caller, job_id, prompt)
+        return await self.submit(
+            caller,
+            remix.request,
+            webhook_url,
+            idempotency,
+            endpoints,
+            labels=labels,
+            priority=priority,
+            callback_secret=callback_secret,
+            callback_format=callback_format,
+            call=call,
+            account=remix.account,
+        )
 
     async def register(
         self,
@@ -232,6 +278,7 @@ class Jobs:
         *,
         audit: AuditEntry | None = None,
         prices: tuple[Price | None, ...] | None = None,
+        files: tuple[File, ...] = (),
         client_try: ClientTry | None = None,
     ) -> Created:
         new = NewJob(
@@ -244,6 +291,7 @@ class Jobs:
             sees=caller.sees,
             sharing=sharing(self._providers, job.account),
             prices=prices,
+            files=files,
             client_try=client_try,
         )
         try:
@@ -330,6 +378,16 @@ class Jobs:
         """
         caller.require(Scope.SUBMIT)
         return await self._canceling.cancel(caller, job_id, force=force, tries=WRITE_TRIES)
+
+    async def delete(self, caller: Caller, job_id: str) -> None:
+        """Remove a job's request, files, links and webhooks. An unfinished job is canceled first.
+
+        Afterwards the job does not exist for any read. Its id stays taken, and its costs count.
+        Raises as `cancel`, `JobNotFoundError`, or `StillInDoubtError`. Raises `NotCancelableError`
+        if the provider can't cancel.
+        """
+        caller.require(Scope.SUBMIT)
+        await self._deleting.delete(caller, job_id, tries=WRITE_TRIES)
 
     async def update_status(
         self, caller: Caller, job_id: str, status: str, progress: int | None

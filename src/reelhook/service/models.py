@@ -11,6 +11,7 @@ from reelhook.domain.price import Price
 from reelhook.domain.pricing import estimate_on, estimate_unconverted
 from reelhook.domain.request import VideoRequest, check_request
 from reelhook.ports import Provider, ServedModels
+from reelhook.service.model_advice import advising
 
 SERVER_SECONDS_MAX = 10.0
 """The longest time that an account's server may take to list its models."""
@@ -62,7 +63,8 @@ class Models:
         """
         caller.require(Scope.READ)
         check_request(request)
-        routes = self._catalog.routes(request)
+        with advising(caller, self._catalog, request):
+            routes = self._catalog.routes(request)
         for route in routes:
             caller.check_model(route.display_name)
         return [

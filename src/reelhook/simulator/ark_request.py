@@ -13,6 +13,9 @@ from reelhook.simulator.requests import json_object, size_of, video_from
 PAGE_MAX = 500
 _PAGE_SIZE = 10
 _TIERS = ("default", "flex")
+_FRAMES = {"first_frame": "image_url", "last_frame": "image_url"}
+_REFERENCES = {f"reference_{kind}": f"{kind}_url" for kind in ("image", "video", "audio")}
+"""The type of the content with each role; frames and references exclude each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,9 @@ class ListQuery:
 async def request_from(request: web.Request) -> ArkRequest:
     """Return the fields of a create; null counts as left out."""
     body = await json_object(request)
+    _check_content(body.get("content"))
+    if not isinstance(body.get("generate_audio", True), bool | None):
+        raise _invalid("generate_audio")
     fields = {name: value for name, value in body.items() if value is not None}
     ratio, resolution = fields.get("ratio", "16:9"), fields.get("resolution", "720p")
     size = size_of("16:9" if ratio == "adaptive" else ratio, resolution)
@@ -84,6 +90,23 @@ def _prompt(fields: Mapping[str, object]) -> object:
         raise _missing("content")
     parts = [part for part in content if isinstance(part, dict)]
     return next((part.get("text") for part in parts if part.get("type") == "text"), None)
+
+
+def _check_content(content: object) -> None:
+    """Refuse roles that do not exist, that do not fit their type, or that exclude each other."""
+    items = content if isinstance(content, list) else []
+    typed = [item for item in items if isinstance(item, dict) and item.get("role") is not None]
+    for item in typed:
+        kind = (_FRAMES | _REFERENCES).get(str(item["role"]))
+        file = item.get(kind) if kind is not None else None
+        is_file = isinstance(file, dict) and isinstance(file.get("url"), str)
+        if kind is None or item.get("type") != kind or not is_file:
+            raise _invalid("content.role")
+    roles = {str(item["role"]) for item in typed}
+    if roles & _FRAMES.keys() and roles & _REFERENCES.keys():
+        raise _invalid("content")
+    if "last_frame" in roles and "first_frame" not in roles:
+        raise _invalid("content")
 
 
 def _text(fields: Mapping[str, object], name: str) -> str:

@@ -17,6 +17,7 @@ from reelhook.simulator.fault_injector import (
     SimulatedRefusal,
     json_response,
 )
+from reelhook.simulator.field_types import first_wrong, is_flag, is_text, is_texts
 from reelhook.simulator.job import Phase, SimulatedJob, VideoSpec
 from reelhook.simulator.render_queue import RenderQueue
 from reelhook.simulator.requests import json_object, size_of, video_from
@@ -30,6 +31,17 @@ _STATUS = {
     Phase.FAILED: "COMPLETED",
 }
 _USER = "simulated"
+_FIELDS = {
+    **dict.fromkeys(("image_url", "start_image_url", "first_frame_url"), is_text),
+    **dict.fromkeys(("end_image_url", "tail_image_url", "last_frame_url"), is_text),
+    **dict.fromkeys(("image_urls", "video_urls", "audio_urls"), is_texts),
+    "negative_prompt": is_text,
+    "generate_audio": is_flag,
+    "resolution": is_text,
+}
+"""Arguments of fal's video apps (fal.ai/docs/model-api-reference). Each app has some of them."""
+_DRAWN = {"360p": "480p", "540p": "480p", "580p": "480p", "768p": "720p", "4k": "1080p"}
+"""Resolutions of apps, drawn in one that the simulator has."""
 
 
 def refusal_body(refusal: SimulatedRefusal) -> Mapping[str, object]:
@@ -161,7 +173,10 @@ class FalWire(Wire):
 
 
 def _video(fields: Mapping[str, object], app: str) -> VideoSpec:
-    size = size_of(fields.get("aspect_ratio") or "16:9", fields.get("resolution") or "720p")
+    if wrong := first_wrong(fields, _FIELDS):
+        raise SimulatedRefusal(422, f"{wrong} has a wrong type")
+    resolution = str(fields.get("resolution") or "720p")
+    size = size_of(fields.get("aspect_ratio") or "16:9", _DRAWN.get(resolution, resolution))
     if size is None:
         raise SimulatedRefusal(422, "aspect_ratio or resolution is invalid")
     seconds = str(fields.get("duration") or "5").removesuffix("s")

@@ -42,7 +42,7 @@ def refusal_body(refusal: SimulatedRefusal) -> Mapping[str, object]:
 
 
 class OpenAIWire(Wire):
-    """The five requests of the wire; every key is present, even if its value is null.
+    """The six requests of the wire; every key is present, even if its value is null.
 
     `/content` serves the video. A job with a file elsewhere has its address in `url`, like SGLang.
     """
@@ -58,6 +58,7 @@ class OpenAIWire(Wire):
         path = "/v1/videos/{id}"
         return [
             web.post("/v1/videos", handler(CREATE, self._create)),
+            web.post(f"{path}/remix", handler(CREATE, self._remix)),
             web.get("/v1/videos", handler("list", self._list), allow_head=False),
             web.get("/v1/models", self.injector.exempt(self._models), allow_head=False),
             web.get(f"/v1/videos/{{id:{_UNUSED_ID}}}", self.injector.exempt(self._get)),
@@ -68,6 +69,18 @@ class OpenAIWire(Wire):
 
     async def _create(self, request: web.Request) -> web.Response:
         return self._job_response(self._create_job(video_from(await _fields(request))))
+
+    async def _remix(self, request: web.Request) -> web.Response:
+        source = self._job(request)
+        if not source.content_is_ready(self._simulator.now()):
+            message = _why_there_is_no_content(self._simulator.state(source).phase)
+            raise SimulatedRefusal(400, message, code="video_not_ready", param="id")
+        prompt = (await json_object(request)).get("prompt")
+        wanted = {"prompt": prompt, "model": source.video.model, "seconds": source.video.seconds}
+        size = f"{source.video.width}x{source.video.height}"
+        video = video_from({**wanted, "size": size})
+        shown = {"remixed_from_video_id": source.id}
+        return self._job_response(self._create_job(video, shown))
 
     async def _models(self, _request: web.Request) -> web.Response:
         card = {"id": MODEL, "object": "model", "created": 0, "owned_by": "reelhook"}
@@ -150,7 +163,7 @@ class OpenAIWire(Wire):
             "prompt": self._simulator.faults.shown(job.video.prompt),
             "size": f"{job.video.width}x{job.video.height}",
             "seconds": str(job.video.seconds),
-            "remixed_from_video_id": None,
+            "remixed_from_video_id": job.shown.get("remixed_from_video_id"),
             "error": failure and {"code": failure.code, "message": failure.message},
         }
 

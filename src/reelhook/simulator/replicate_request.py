@@ -8,6 +8,7 @@ from datetime import datetime
 from aiohttp import web
 
 from reelhook.simulator.fault_injector import SimulatedRefusal
+from reelhook.simulator.field_types import first_wrong, is_flag, is_text, is_texts
 from reelhook.simulator.job import VideoSpec
 from reelhook.simulator.requests import json_object, video_from
 
@@ -20,6 +21,14 @@ _SIZES = {
     "3:4": "832x1104",
     "21:9": "1568x672",
 }
+_INPUTS = {
+    **dict.fromkeys(("image", "start_image", "first_frame_image"), is_text),
+    **dict.fromkeys(("last_frame", "end_image", "last_frame_image"), is_text),
+    **dict.fromkeys(("reference_images", "reference_videos", "reference_audios"), is_texts),
+    **dict.fromkeys(("negative_prompt", "resolution", "mode"), is_text),
+    "generate_audio": is_flag,
+}
+"""Inputs of video models, whose types Replicate checks. It ignores those that no model has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,8 @@ def cursor(below: int) -> str:
 
 
 def _video(inputs: Mapping[str, object], model: str) -> VideoSpec:
+    if wrong := first_wrong(inputs, _INPUTS):
+        raise SimulatedRefusal(422, f"- input.{wrong}: Invalid type.")
     fields = {
         "prompt": inputs.get("prompt"),
         "model": model,

@@ -13,6 +13,7 @@ from reelhook.simulator.fault_injector import (
     SimulatedRefusal,
     json_response,
 )
+from reelhook.simulator.field_types import first_wrong, is_flag, is_text, is_uris
 from reelhook.simulator.job import Phase, SimulatedJob, VideoSpec
 from reelhook.simulator.requests import PIXELS_MAX, json_object, video_from
 from reelhook.simulator.wire import Wire
@@ -29,6 +30,11 @@ _STATUS = {
     Phase.RUNNING: "RUNNING",
     Phase.COMPLETED: "SUCCEEDED",
     Phase.FAILED: "FAILED",
+}
+_FIELDS = {
+    **dict.fromkeys(("references", "referenceVideos", "referenceAudio"), is_uris),
+    **dict.fromkeys(("negativePrompt", "resolution"), is_text),
+    "audio": is_flag,
 }
 _PIXELS = re.compile(r"(\d{3,4}):(\d{3,4})", re.ASCII)
 
@@ -64,8 +70,10 @@ class RunwayWire(Wire):
     async def _create(self, request: web.Request) -> web.Response:
         _check_version(request)
         fields = await json_object(request)
-        if request.path.endswith("image_to_video") and not fields.get("promptImage"):
-            raise SimulatedRefusal(400, "promptImage: required")
+        if request.path.endswith("image_to_video"):
+            _check_frames(fields.get("promptImage"))
+        if wrong := first_wrong(fields, _FIELDS):
+            raise SimulatedRefusal(400, f"{wrong}: invalid type")
         job = self._create_job(_video(fields))
         return json_response({"id": job.id, "estimatedCost": _cost(job)})
 
@@ -126,6 +134,18 @@ class RunwayWire(Wire):
 def _check_version(request: web.Request) -> None:
     if request.headers.get("X-Runway-Version") != VERSION:
         raise SimulatedRefusal(400, f"The header X-Runway-Version must be {VERSION}.")
+
+
+def _check_frames(images: object) -> None:
+    """Refuse frames without a first one, or with a position that the SDK does not have."""
+    if not images:
+        raise SimulatedRefusal(400, "promptImage: required")
+    if is_text(images):
+        return
+    frames = images if isinstance(images, list) and is_uris(images) else []
+    positions = [frame.get("position") for frame in frames]
+    if "first" not in positions or not {"first", "last"}.issuperset(positions):
+        raise SimulatedRefusal(400, "promptImage: needs a first frame, and at most a last one")
 
 
 def _video(fields: Mapping[str, object]) -> VideoSpec:

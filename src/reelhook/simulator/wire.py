@@ -1,7 +1,8 @@
 """The base class of wires, with the common parts of every provider's simulated API."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar
 
 from aiohttp import web
@@ -50,8 +51,10 @@ class Wire(ABC):
         app.add_routes(self.routes())
         app.cleanup_ctx.append(self._callbacks.running)
 
-    def _create_job(self, video: VideoSpec) -> SimulatedJob:
-        job = self._simulator.create(video, id_prefix=self.id_prefix)
+    def _create_job(
+        self, video: VideoSpec, shown: Mapping[str, object] = MappingProxyType({})
+    ) -> SimulatedJob:
+        job = self._simulator.create(video, id_prefix=self.id_prefix, shown=shown)
         self._queue.video_created(video)
         return job
 

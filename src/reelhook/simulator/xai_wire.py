@@ -18,6 +18,7 @@ ROOT = "/xai/v1"
 TICKS_PER_SECOND = 500_000_000
 """Five cents in units of 1e-10 USD."""
 SECONDS_MAX = 15
+REFERENCES_MAX = 7
 _MODELS = ("grok-imagine-video", "grok-imagine-video-1.5")
 _CODES = {
     400: "Client specified an invalid argument",
@@ -116,6 +117,24 @@ def _video(fields: Mapping[str, object]) -> VideoSpec:
     if not isinstance(seconds, int) or not 1 <= seconds <= SECONDS_MAX:
         raise SimulatedRefusal(400, f"duration must be between 1 and {SECONDS_MAX} seconds.")
     model = present.get("model", _MODELS[0])
+    _check_files(present, model)
     return video_from(
         {"prompt": present.get("prompt"), "model": model, "seconds": seconds, "size": size}
     )
+
+
+def _check_files(fields: Mapping[str, object], model: object) -> None:
+    """Refuse frames and references as xAI's SDK describes them."""
+    references = fields.get("reference_images", [])
+    if not isinstance(references, list) or len(references) > REFERENCES_MAX:
+        raise SimulatedRefusal(400, f"reference_images must have at most {REFERENCES_MAX} images.")
+    files = [fields[name] for name in ("image", "last_frame") if name in fields]
+    if not all(
+        isinstance(file, Mapping) and isinstance(file.get("url"), str)
+        for file in [*files, *references]
+    ):
+        raise SimulatedRefusal(400, "An image must be an object with its url.")
+    if not isinstance(fields.get("generate_audio", True), bool):
+        raise SimulatedRefusal(400, "generate_audio must be a boolean.")
+    if model == _MODELS[0] and ("last_frame" in fields or (references and "image" in fields)):
+        raise SimulatedRefusal(400, f"last_frame is only supported for {_MODELS[1]}.")

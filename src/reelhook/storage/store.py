@@ -41,12 +41,14 @@ from reelhook.storage.operations import (
     closed_projects,
     conflict_keys,
     costs,
+    deleting,
     delivery_log,
     delivery_writes,
     due,
     endpoint_reads,
     endpoint_writes,
     event_feed,
+    files,
     idempotency,
     in_doubt,
     job_reads,
@@ -66,6 +68,7 @@ from reelhook.storage.operations import (
     submit_queue,
 )
 from reelhook.storage.operations.rows import job_of
+from reelhook.storage.storing_files import create_with_files
 
 SHORT_PAGE = 50
 """Pages of at most this many jobs are read without waiting for other pages."""
@@ -85,10 +88,13 @@ class Store(Forwarding):
     # -- jobs ---------------------------------------------------------------------------------
 
     _create = writing(job_writes.create, conflict_keys.of_new)
+    _keep_files = in_background(files.keep)
+    _remove_unused_files = in_background(files.remove_unused)
     record = writing(job_writes.record, conflict_keys.of_record)
     accept = writing(job_writes.accept, conflict_keys.of_acceptance)
     record_check = writing(job_writes.record_check, conflict_keys.of_job)
     close_doubt = writing(in_doubt.abandon, conflict_keys.of_doubt)
+    delete_job = writing(deleting.delete)
     forget_idempotency_keys = writing(idempotency.forget)
 
     is_repeated = reading(client_calls.is_repeated)
@@ -107,8 +113,13 @@ class Store(Forwarding):
     jobs_unfinished_before = reading(job_reads.unfinished_before)
 
     async def create(self, new: NewJob) -> Created:
-        """Store a job with its deliveries and key in one transaction."""
-        return await self._create(self._at_rest.encrypted_new(new))
+        """Store a job with its deliveries and key, after its files."""
+        new = self._at_rest.encrypted_new(new)
+        if not new.files:
+            return await self._create(new)
+        return await create_with_files(
+            new, self._create, self._keep_files, self._remove_unused_files
+        )
 
     async def destinations(self, job_id: str, project: str | None = None) -> list[Destination]:
         """Return the destinations of a job's events."""
@@ -340,6 +351,8 @@ class Store(Forwarding):
     remove_attempts = in_background(retention.attempts)
     remove_jobs = in_background(retention.jobs)
     remove_resends = in_background(retention.resends)
+    remove_files = in_background(files.expired)
+    files = reading(files.of_project)  # from here on it is this method's name
 
     async def remove_endpoints(self, position: Position, before: Instant) -> Removal:
         """Remove endpoints without deliveries that are older than that time."""

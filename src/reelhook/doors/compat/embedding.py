@@ -55,6 +55,10 @@ class JobFunctions:
         """See `Jobs.submit`."""
         return await self._jobs.submit(OPERATOR, request, webhook_url, idempotency, endpoints)
 
+    async def remix(self, job_id: str, prompt: str, webhook_url: str | None = None) -> Created:
+        """See `Jobs.remix`."""
+        return await self._jobs.remix(OPERATOR, job_id, prompt, webhook_url)
+
     async def register(
         self,
         provider_job_id: str,

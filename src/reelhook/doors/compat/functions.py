@@ -45,6 +45,8 @@ class Hook:
         external_id: str | None = None,
         metadata: Mapping[str, str] | None = None,
         priority: str = "normal",
+        callback_secret: str | None = None,
+        callback_format: str | None = None,
         **parameters: Any,
     ) -> str:
         """Request a video; return the job's id.
@@ -52,7 +54,8 @@ class Hook:
         `parameters` are the fields of `VideoRequest` except its prompt, and `direction` and
         `wallet_address`. The job's events go to `webhook_url` and to the registered `endpoints`;
         if neither is given, to WEBHOOK_URL. `external_id` and `metadata` are your own labels of
-        the job, and `priority` is `low`, `normal` or `high`.
+        the job, and `priority` is `low`, `normal` or `high`. At `webhook_url`, `callback_secret`
+        signs the webhooks, and their bodies are in `callback_format`.
         """
         request = video_request(script, **{"model": self.default_model or "", **parameters})
         created = await self.gateway.jobs.submit(
@@ -62,6 +65,8 @@ class Hook:
             endpoints=endpoints,
             labels=Labels(external_id, metadata or {}),
             priority=priority_of(priority),
+            callback_secret=callback_secret,
+            callback_format=callback_format,
         )
         return created.job_id
 

@@ -27,8 +27,9 @@ def video_request(
 ) -> VideoRequest:
     """Return the domain's request; `fields` are those that have the same name there.
 
-    `provider_options` are the options as JSON text. Raises `InvalidRequestError` for faults that
-    the domain can't see, since it gets script and direction as one prompt.
+    References and fallbacks may be lists. `provider_options` are the options as JSON text. Raises
+    `InvalidRequestError` for faults that the domain can't see, since it gets script and direction
+    as one prompt.
     """
     if render_version != RENDER_VERSION:
         raise InvalidRequestError(
@@ -50,6 +51,7 @@ def video_request(
         check_text("wallet_address", wallet_address, SHORT_CHARACTERS_MAX)
     if provider_options is not None:
         fields["options"] = _options(provider_options)
+    fields |= {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
     own_fields = {"direction": direction or None, "wallet_address": wallet_address}
     given = {name: value for name, value in own_fields.items() if value is not None}
     return VideoRequest(prompt, title=script[:TITLE_CHARACTERS], door_fields=given, **fields)

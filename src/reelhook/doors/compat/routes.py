@@ -1,13 +1,14 @@
 """The routes of the first client: request a video, estimate its price, and read its status."""
 
 import json
+from functools import partial
 from hashlib import sha256
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 
 from reelhook.domain.caller import Scope
-from reelhook.domain.request import SHORT_CHARACTERS_MAX, VideoRequest, check_image, check_text
+from reelhook.domain.request import SHORT_CHARACTERS_MAX, VideoRequest, check_text
 from reelhook.doors.access import holder_of
 from reelhook.doors.compat.estimates import EstimateResponse, estimate_response
 from reelhook.doors.compat.request import RENDER_VERSION, video_request
@@ -19,6 +20,8 @@ from reelhook.doors.compat.schemas import (
 )
 from reelhook.doors.context import ContextOf
 from reelhook.doors.labels import priority_named
+from reelhook.doors.media_urls import check_media_urls
+from reelhook.doors.multipart import in_thread_if_large
 from reelhook.doors.policy import KeyRoute, carries_inline_files, needs
 from reelhook.gateway import IdempotencyKey
 
@@ -42,24 +45,27 @@ async def generate(
     context = await context.within(body.project)
     options = context.options
     version = body.render_version or render_version or RENDER_VERSION
-    if body.webhook_url is not None:
-        await options.check_url(body.webhook_url)
-    if body.image is not None and not body.image.startswith("data:"):
-        check_image(body.image)
-        await options.check_url(body.image, field="image", media=True)
+    if (own_url := body.own_url) is not None:
+        field = "webhookUrl" if body.callback_url is None else "callbackUrl"
+        await options.check_url(own_url, field=field)
+    await check_media_urls(options, body)
     video = _video(body, version, options.default_model)
     key = None
     if idempotency_key is not None:
         holder = holder_of(context.request, options.access)
-        key = IdempotencyKey(holder, idempotency_key, _fingerprint(body, version))
+        size = len(await context.request.body())
+        fingerprint = await in_thread_if_large(size, partial(_fingerprint, body, version))
+        key = IdempotencyKey(holder, idempotency_key, fingerprint)
     created = await context.gateway.jobs.submit(
         context.caller,
         video,
-        body.webhook_url,
+        own_url,
         key,
         body.endpoints,
         labels=body.labels,
         priority=priority_named(body.priority),
+        callback_secret=body.callback_secret,
+        callback_format=body.callback_format,
     )
     return GenerateResponse(
         job_id=created.job_id,
@@ -107,7 +113,14 @@ def _video(body: GenerateBody, version: str, default_model: str | None) -> Video
         size=body.size,
         aspect_ratio=body.aspect_ratio,
         image=body.image,
+        last_frame=body.last_frame,
+        reference_images=body.reference_images,
+        reference_videos=body.reference_videos,
+        reference_audios=body.reference_audios,
+        resolution=body.resolution,
         seed=body.seed,
+        negative_prompt=body.negative_prompt,
+        audio=body.audio,
         options=body.provider_options or {},
         fallbacks=tuple(body.fallbacks),
     )
@@ -123,7 +136,9 @@ def _left_out(body: GenerateBody) -> set[str]:
     # A request without these has the fingerprint that it had before these fields existed.
     later = (
         *("endpoints", "aspect_ratio", "image", "seed", "provider_options", "fallbacks"),
-        *("external_id", "metadata", "priority"),
+        *("external_id", "metadata", "priority", "resolution", "negative_prompt", "audio"),
+        *("last_frame", "reference_images", "reference_videos", "reference_audios"),
+        *("callback_url", "callback_secret", "callback_format"),
     )
     empty = [name for name in later if getattr(body, name) in (None, [])]
     no_metadata = ["metadata"] if body.metadata == {} else []

@@ -4,12 +4,15 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.job import Job, Status
 from reelhook.domain.request import (
     ASPECT_RATIO,
     FALLBACKS_MAX,
     PROMPT_CHARACTERS_MAX,
+    REFERENCES_MAX,
+    RESOLUTION,
     SECONDS,
     SEED_MAX,
     SHORT_CHARACTERS_MAX,
@@ -36,6 +39,9 @@ Seconds = Annotated[str, BeforeValidator(_as_text), documented(pattern=f"^{SECON
 AspectRatio = Annotated[str, documented(pattern=f"^{ASPECT_RATIO}$")]
 Seed = Annotated[int, documented(minimum=0, maximum=SEED_MAX)]
 Size = Annotated[str, documented(pattern=f"^{SIZE}$")]
+Resolution = Annotated[str, documented(pattern=f"^({RESOLUTION})$")]
+NegativePrompt = Annotated[str, documented(minLength=1, maxLength=PROMPT_CHARACTERS_MAX)]
+References = Annotated[list[UncheckedText], documented(maxItems=REFERENCES_MAX)]
 Fallbacks = Annotated[list[Name], documented(maxItems=FALLBACKS_MAX)]
 
 
@@ -47,13 +53,37 @@ class GenerateBody(LabelledBody):
     wallet_address: Name | None = Field(None, description="The job's owner; stored as given")
     render_version: Text | None = Field(None, description="Only v3, a video model")
     webhook_url: Text | None = Field(None, repr=False, description="Where this job's events go")
+    callback_url: Text | None = Field(
+        None, repr=False, description="Another name of webhookUrl, that of other gateways"
+    )
     endpoints: EndpointIds = Field([], description="Registered endpoints that its events go to")
     model: Name | None = Field(None, description="`provider/model`, an alias, or a bare name")
     seconds: Seconds | None = None
     size: Size | None = Field(None, description="Width x height, e.g. 1280x720")
     aspect_ratio: AspectRatio | None = Field(None, description="Instead of a size, e.g. 16:9")
     image: UncheckedText | None = Field(None, description="The first image: a URL, or a data: URI")
+    last_frame: UncheckedText | None = Field(None, description="The last image, in the same form")
+    reference_images: References = Field(
+        [], description="Images whose subjects or style the video has: URLs, or data: URIs"
+    )
+    reference_videos: References = Field([], description="Videos, in the same form")
+    reference_audios: References = Field([], description="Sounds, in the same form")
+    resolution: Resolution | None = Field(None, description="Such as 720p, 1080p or 4k")
     seed: Seed | None = Field(None, description="The same seed gives a similar video")
+    negative_prompt: NegativePrompt | None = Field(
+        None, description="The things that the video should not show"
+    )
+    audio: Annotated[bool, Field(strict=True)] | None = Field(
+        None, description="With or without sound. Default: the model's choice"
+    )
+    callback_secret: UncheckedText | None = Field(
+        None,
+        repr=False,
+        description="The secret that signs the webhooks to webhookUrl: 16 to 256 characters",
+    )
+    callback_format: Name | None = Field(
+        None, description="The format of the webhooks to webhookUrl. Default: reelhook"
+    )
     provider_options: dict[str, Any] | None = Field(
         None, description="The provider's own parameters, passed on unchanged"
     )
@@ -65,6 +95,17 @@ class GenerateBody(LabelledBody):
     priority: PriorityName | None = Field(
         None, description="Its place among your project's waiting jobs. Default: normal"
     )
+
+    @property
+    def own_url(self) -> str | None:
+        """The URL of the job's events, by either name. Raises `InvalidRequestError` for two."""
+        one, other = self.webhook_url, self.callback_url
+        if one is not None and other is not None and one != other:
+            raise InvalidRequestError(
+                "callback_url",
+                "webhookUrl and callbackUrl differ, but are two names of one field; give one",
+            )
+        return one if other is None else other
 
 
 class GenerateResponse(Schema):

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from reelhook.domain.caller import Scope
 from reelhook.domain.errors import InvalidRequestError
@@ -125,6 +125,17 @@ async def cancel(job_id: str, context: ContextOf, body: CancelBody | None = None
     force = body is not None and body.force
     stored = await context.gateway.jobs.cancel(context.caller, job_id, force=force)
     return _response(context, stored)
+
+
+@router.delete("/{job_id}", status_code=204, summary="Delete a job")
+@needs(Scope.SUBMIT)
+async def delete(job_id: str, context: ContextOf) -> Response:
+    """Remove the job's request, files, links, events and waiting webhooks. An unfinished job is
+    canceled first; if its provider can't cancel, 409 says so. The costs still count.
+    """
+    await context.gateway.client_calls.used(context.caller, job_id)
+    await context.gateway.jobs.delete(context.caller, job_id)
+    return Response(status_code=204)
 
 
 @router.post("/{job_id}/adopt", summary="Watch the provider's job of a job in doubt")

@@ -50,6 +50,16 @@ class ModelResponse(Schema):
     aspect_ratios: tuple[str, ...] | None
     image: Image
     seed: bool
+    resolutions: tuple[str, ...] | None
+    negative_prompt: bool
+    audio: bool = Field(description="Sound can be switched on and off")
+    last_frame: bool
+    reference_images_max: int | None = Field(description="The most of a request; 0: none")
+    reference_videos_max: int | None
+    reference_audios_max: int | None
+    references_or_frames: bool = Field(
+        description="References can't be combined with image or lastFrame"
+    )
     prompt_characters_max: int | None
     prices: list[PriceTableResponse] = Field(description="[]: no price is known")
 
@@ -129,6 +139,14 @@ def model_response(model: ModelRoute) -> ModelResponse:
         aspect_ratios=limits.aspect_ratios,
         image=limits.image,
         seed=limits.seed,
+        resolutions=limits.resolutions,
+        negative_prompt=limits.negative_prompt,
+        audio=limits.audio,
+        last_frame=limits.last_frame,
+        reference_images_max=limits.reference_images_max,
+        reference_videos_max=limits.reference_videos_max,
+        reference_audios_max=limits.reference_audios_max,
+        references_or_frames=limits.references_or_frames,
         prompt_characters_max=limits.prompt_characters_max,
         prices=_prices(model),
     )

@@ -1,10 +1,10 @@
 """The body of a request for a video, as JSON or as a form, where every value is text."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema
 from pydantic.config import JsonDict
 
 from reelhook.domain.errors import InvalidRequestError
@@ -51,10 +51,14 @@ def _as_object(value: Any) -> Any:
         return value  # pydantic says that it must be an object
 
 
+Prompt = Annotated[str, _shown(minLength=1, maxLength=PROMPT_CHARACTERS_MAX)]
 Name = Annotated[str, _shown(minLength=1, maxLength=SHORT_CHARACTERS_MAX)]
 Media = Annotated[str, _shown(description="An http(s) URL, or a data: URI; in a form also a file")]
 MediaList = Annotated[list[Media], BeforeValidator(_as_list), _shown(maxItems=REFERENCES_MAX)]
 _TEXT: JsonDict = {"type": "string"}
+_SECONDS: JsonDict = {
+    "anyOf": [{**_TEXT, "pattern": f"^{SECONDS}$"}, {"type": "integer", "minimum": 1}]
+}
 _REFERENCE: JsonDict = {
     "anyOf": [
         _TEXT,
@@ -64,20 +68,17 @@ _REFERENCE: JsonDict = {
 }
 
 
-class VideoBody(BaseModel):
-    """A request for a video. From `webhook_url` on, the fields are not OpenAI's."""
+class OwnBody(BaseModel):
+    """The fields of every request for a video that are not OpenAI's."""
 
-    prompt: Annotated[str, _shown(minLength=1, maxLength=PROMPT_CHARACTERS_MAX)]
-    model: Name | None = Field(None, description="`provider/model`, an alias, or a bare name")
-    seconds: Annotated[str, BeforeValidator(_as_text), _shown(pattern=f"^{SECONDS}$")] | None = None
-    size: Annotated[str, _shown(pattern=f"^{SIZE}$")] | None = None
-    input_reference: Any = Field(
-        None,
-        description="The first image: {image_url}, a URL, or in a form a file",
-        json_schema_extra=_REFERENCE,
-    )
     webhook_url: str | None = Field(None, repr=False, description="Where this job's events go")
     callback_url: str | None = Field(None, repr=False, description="Another name of webhook_url")
+    callback_secret: str | None = Field(
+        None, repr=False, description="Signs what goes to this job's own URL"
+    )
+    callback_format: str | None = Field(
+        None, description="The form of those bodies: openai (the default here), reelhook, vercel"
+    )
     endpoints: Annotated[EndpointIds, BeforeValidator(_as_list)] = Field(
         [], description="Registered endpoints that its events go to"
     )
@@ -88,6 +89,36 @@ class VideoBody(BaseModel):
         Annotated[str, _shown(minLength=1, maxLength=EXTERNAL_ID_CHARACTERS_MAX)] | None
     ) = Field(None, description="Your own id for the job")
     priority: Annotated[str, _shown(enum=list(PRIORITIES))] | None = None
+
+    @property
+    def labels(self) -> Labels:
+        """The labels in the domain's form."""
+        return Labels(self.external_id, self.metadata)
+
+    @property
+    def own_url(self) -> str | None:
+        """The URL of the job's events, by either name. Raises `InvalidRequestError` for two."""
+        one, other = self.webhook_url, self.callback_url
+        if one is not None and other is not None and one != other:
+            raise InvalidRequestError(
+                "callback_url",
+                "webhook_url and callback_url differ, but are two names of one field; give one",
+            )
+        return one if other is None else other
+
+
+class VideoBody(OwnBody):
+    """A request for a video. From `aspect_ratio` on, the fields are not OpenAI's."""
+
+    prompt: Prompt
+    model: Name | None = Field(None, description="`provider/model`, an alias, or a bare name")
+    seconds: Annotated[str, BeforeValidator(_as_text), WithJsonSchema(_SECONDS)] | None = None
+    size: Annotated[str, _shown(pattern=f"^{SIZE}$")] | None = None
+    input_reference: Any = Field(
+        None,
+        description="The first image: {image_url}, a URL, or in a form a file",
+        json_schema_extra=_REFERENCE,
+    )
     aspect_ratio: Annotated[str, _shown(pattern=f"^{ASPECT_RATIO}$")] | None = None
     resolution: Annotated[str, _shown(pattern=f"^({RESOLUTION})$")] | None = None
     seed: Annotated[int, _shown(minimum=0, maximum=SEED_MAX)] | None = None
@@ -108,22 +139,6 @@ class VideoBody(BaseModel):
     )
 
     @property
-    def labels(self) -> Labels:
-        """The labels in the domain's form."""
-        return Labels(self.external_id, self.metadata)
-
-    @property
-    def own_url(self) -> str | None:
-        """The URL of the job's events, by either name. Raises `InvalidRequestError` for two."""
-        one, other = self.webhook_url, self.callback_url
-        if one is not None and other is not None and one != other:
-            raise InvalidRequestError(
-                "callback_url",
-                "webhook_url and callback_url differ, but are two names of one field; give one",
-            )
-        return one if other is None else other
-
-    @property
     def first_image(self) -> tuple[str, str | None]:
         """The first image, and the name of its field. Raises `InvalidRequestError`."""
         if self.input_reference is None:
@@ -135,18 +150,27 @@ class VideoBody(BaseModel):
         return "input_reference", _referenced(self.input_reference)
 
 
-def checked(fields: dict[str, Any]) -> tuple[VideoBody, list[str]]:
+class RemixBody(OwnBody):
+    """A request for a new video that changes a finished one."""
+
+    prompt: Prompt
+
+
+Body = TypeVar("Body", bound=OwnBody)
+
+
+def checked(kind: type[Body], fields: dict[str, Any]) -> tuple[Body, list[str]]:
     """Return the body that a request's fields make, and what was ignored.
 
     A field that is null counts as absent. Raises `RequestValidationError`, as a route does.
     """
     given = {name: value for name, value in fields.items() if value is not None}
     try:
-        body = VideoBody.model_validate(given)
+        body = kind.model_validate(given)
     except ValidationError as error:
         found = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
         raise RequestValidationError(found) from None
-    unknown = [name[:_NAME_CHARACTERS_MAX] for name in given if name not in VideoBody.model_fields]
+    unknown = [name[:_NAME_CHARACTERS_MAX] for name in given if name not in kind.model_fields]
     warnings = [f"{name} is no field of this request, so it was ignored" for name in unknown]
     return body, warnings[:WARNINGS_MAX]
 

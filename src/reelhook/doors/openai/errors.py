@@ -19,7 +19,11 @@ _TYPES = {
     403: "permission_error",
     429: "rate_limit_error",
 }
-_NAMES: Mapping[str, str] = {"options": "provider_options", "cursor": "after"}
+_NAMES: Mapping[str, str] = {
+    "options": "provider_options",
+    "cursor": "after",
+    "job_id": "video_id",
+}
 _MESSAGES = {"job_not_found": "Video not found; GET /v1/videos lists them"}
 
 

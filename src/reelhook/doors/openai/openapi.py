@@ -3,7 +3,7 @@
 from copy import deepcopy
 from typing import Any
 
-from reelhook.doors.openai.body import VideoBody
+from reelhook.doors.openai.body import RemixBody, VideoBody
 from reelhook.doors.openai.schemas import ErrorBody, Video
 
 _NO_RETRY = {
@@ -76,3 +76,16 @@ CREATE_BODY: dict[str, Any] = {
         },
     }
 }
+REMIX_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": RemixBody.model_json_schema()}},
+    }
+}
+_ANYTHING = {"schema": {"type": "object"}}
+ANY_BODY: dict[str, Any] = {
+    "requestBody": {
+        "content": {"application/json": _ANYTHING, "multipart/form-data": _ANYTHING},
+    }
+}
+"""The body of a route that reads none."""

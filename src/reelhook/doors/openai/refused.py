@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from reelhook.domain.caller import Scope
 from reelhook.domain.errors import InvalidRequestError
-from reelhook.doors.openai.openapi import ERRORS
+from reelhook.doors.openai.openapi import ANY_BODY, ERRORS
 from reelhook.doors.policy import KeyRoute, carries_files, needs
 
 router = APIRouter(
@@ -22,7 +22,7 @@ class NotOfferedError(InvalidRequestError):
     code = "not_offered"
 
 
-@router.post("/edits", **_REFUSED, summary="Not offered: edit a video")
+@router.post("/edits", **_REFUSED, openapi_extra=ANY_BODY, summary="Not offered: edit a video")
 @needs(Scope.SUBMIT)
 @carries_files
 async def edit() -> NoReturn:
@@ -34,7 +34,9 @@ async def edit() -> NoReturn:
     )
 
 
-@router.post("/extensions", **_REFUSED, summary="Not offered: extend a video")
+@router.post(
+    "/extensions", **_REFUSED, openapi_extra=ANY_BODY, summary="Not offered: extend a video"
+)
 @needs(Scope.SUBMIT)
 @carries_files
 async def extend() -> NoReturn:
@@ -46,7 +48,7 @@ async def extend() -> NoReturn:
     )
 
 
-@router.post("/characters", **_REFUSED, summary="Not offered: a character")
+@router.post("/characters", **_REFUSED, openapi_extra=ANY_BODY, summary="Not offered: a character")
 @needs(Scope.SUBMIT)
 @carries_files
 async def create_character() -> NoReturn:

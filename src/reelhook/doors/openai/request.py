@@ -11,7 +11,7 @@ from reelhook.domain.request import (
     check_text,
 )
 from reelhook.doors.context import HttpOptions
-from reelhook.doors.openai.body import VideoBody
+from reelhook.doors.openai.body import OwnBody, VideoBody
 
 _KINDS = {
     "image": "image",
@@ -47,11 +47,15 @@ def video_request(body: VideoBody, default_model: str | None) -> VideoRequest:
     )
 
 
-async def check_urls(options: HttpOptions, body: VideoBody, request: VideoRequest) -> None:
-    """Raise `InvalidRequestError` if a URL of the request may not be dialled."""
+async def check_own_url(options: HttpOptions, body: OwnBody) -> None:
+    """Raise `InvalidRequestError` if no webhook may go to the request's own URL."""
     if body.own_url is not None:
         field = "callback_url" if body.webhook_url is None else "webhook_url"
         await options.check_url(body.own_url, field=field)
+
+
+async def check_files(options: HttpOptions, body: VideoBody, request: VideoRequest) -> None:
+    """Raise `InvalidRequestError` if a file's URL may not be dialled."""
     for field, kind, file in _files(request):
         if file.startswith("data:"):
             continue

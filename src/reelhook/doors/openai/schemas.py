@@ -46,7 +46,7 @@ class Video(BaseModel):
     prompt: str | None = Field(description="null in lists")
     seconds: str = Field(description="As requested; empty: the model chooses")
     size: str = Field(description="As requested; empty: the model chooses")
-    remixed_from_video_id: str | None
+    remixed_from_video_id: str | None = Field(description="null in lists")
     error: VideoError | None
     warnings: list[str] | None = Field(
         None, exclude_if=is_absent, description="What was ignored in the request, if anything"
@@ -63,6 +63,14 @@ class VideoPage(BaseModel):
     first_id: str | None
     last_id: str | None
     has_more: bool
+
+
+class DeletedVideo(BaseModel):
+    """The confirmation that a video was deleted."""
+
+    id: str
+    object: Literal["video.deleted"] = "video.deleted"
+    deleted: Literal[True] = True
 
 
 class ModelCard(BaseModel):
@@ -99,11 +107,14 @@ class ErrorBody(BaseModel):
     error: ErrorObject
 
 
-def video_of(stored: StoredJob) -> Video:
-    """Return a job as a video."""
+def video_of(stored: StoredJob, source: str | None = None) -> Video:
+    """Return a job as a video. `source` is the job whose video it remixes."""
     request = stored.request
-    video = _video(stored.job, request.seconds, request.size)
-    return video.model_copy(update={"prompt": request.prompt or None})
+    more = {
+        "prompt": request.prompt or None,
+        "remixed_from_video_id": None if source is None else video_id(source),
+    }
+    return _video(stored.job, request.seconds, request.size).model_copy(update=more)
 
 
 def accepted_video(job_id: str, request: VideoRequest, labels: Labels, now: Instant) -> Video:
@@ -124,6 +135,11 @@ def accepted_video(job_id: str, request: VideoRequest, labels: Labels, now: Inst
         metadata=dict(labels.metadata) or None,
         external_id=labels.external_id,
     )
+
+
+def with_warnings(video: Video, warnings: list[str]) -> Video:
+    """Return the video with what was ignored in its request, if anything was."""
+    return video.model_copy(update={"warnings": warnings or None})
 
 
 def listed_video(listed: ListedJob) -> Video:

@@ -1,4 +1,4 @@
-"""Videos: read one, list them."""
+"""Videos: read one, list them, delete one."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ from reelhook.doors.context import ContextOf
 from reelhook.doors.openai.ids import job_id_of
 from reelhook.doors.openai.openapi import ERRORS, VIDEO_RESPONSE
 from reelhook.doors.openai.response import video_response
-from reelhook.doors.openai.schemas import Video, VideoPage, listed_video, video_of
+from reelhook.doors.openai.schemas import DeletedVideo, Video, VideoPage, listed_video, video_of
 from reelhook.doors.policy import KeyRoute, needs
 from reelhook.gateway import JobFilter
 
@@ -52,7 +52,8 @@ async def retrieve(video_id: str, context: ContextOf) -> JSONResponse:
     job_id = job_id_of(video_id)
     stored = await context.gateway.jobs.job(context.caller, job_id)
     await context.gateway.client_calls.used(context.caller, job_id)
-    return video_response(context, video_of(stored))
+    source = await context.gateway.remixes.source(context.caller, stored)
+    return video_response(context, video_of(stored, source))
 
 
 def _cursor(after: str | None) -> str | None:
@@ -60,3 +61,16 @@ def _cursor(after: str | None) -> str | None:
         return None if after is None else job_id_of(after)
     except JobNotFoundError:
         raise InvalidRequestError("after", "after must be the id of a listed video") from None
+
+
+@router.delete("/{video_id}", summary="Delete a video")
+@needs(Scope.SUBMIT)
+async def delete(video_id: str, context: ContextOf) -> DeletedVideo:
+    """Delete the request, its files and its links. A video that runs is canceled first.
+
+    400 if its provider can't cancel it.
+    """
+    job_id = job_id_of(video_id)
+    await context.gateway.client_calls.used(context.caller, job_id)
+    await context.gateway.jobs.delete(context.caller, job_id)
+    return DeletedVideo(id=video_id)

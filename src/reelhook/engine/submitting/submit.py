@@ -15,12 +15,15 @@ import structlog
 
 from reelhook.core.facts import Emit, SubmitDecided
 from reelhook.core.recording import Recording
+from reelhook.core.request_files import put_back
 from reelhook.core.wakeups import Signals
 from reelhook.domain.age_limits import Age
 from reelhook.domain.errors import DATABASE_FAILURES, StoreError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.model_mark import unmarked
+from reelhook.domain.report import NotSent, Refused, SubmitOutcome
+from reelhook.domain.request_media import stored_files
 from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.runner import RunningTasks
 from reelhook.engine.submitting.account_listing import AccountListing
@@ -32,7 +35,11 @@ from reelhook.ports import Clock, StoredJob, SubmitStore
 log = structlog.get_logger()
 SUBMITS_AT_ONCE = 256
 BYTES_AT_ONCE = 6 * 1024 * 1024
-"""The most memory for images and options of the jobs that one account is submitting."""
+"""The most memory for media and options of the jobs that one account is submitting.
+
+A job with more is submitted too, but with few others.
+"""
+FILE_MISSING = "A file of the request is not stored any more, so nothing was sent; ask for it again"
 FALLBACKS_AT_ONCE = 1000
 FULL_LOOK_SECONDS = 1.0
 """The time between two looks at a full account."""
@@ -110,7 +117,7 @@ class Submit:
         if free <= 0 or bytes_free <= 0:
             return look  # a call that ends sets the signal
         due, next_due_at = await self._store.jobs_to_submit(self._leased.id, now, free, bytes_free)
-        bytes_free -= sum(map(_size, due))
+        bytes_free -= sum(stored.size for stored in due)
         if self._takes_overflow_of and len(due) < free and bytes_free > 0:
             due += await self._store.jobs_waiting_elsewhere(
                 self._leased.id,
@@ -247,7 +254,7 @@ class Submit:
     def _call(self, stored: StoredJob) -> None:
         job_id = stored.job.id
         self._intents.pop(job_id, None)
-        size = _size(stored)
+        size = stored.size
         self._bytes += size
         task = self.tasks.spawn(self._submit(stored), partial(self._free_bytes, size), job=job_id)
         self.calls.add(job_id, task)
@@ -256,18 +263,24 @@ class Submit:
         self._bytes -= size
 
     async def _submit(self, stored: StoredJob) -> None:
-        job = stored.job
-        outcome = await self._leased.provider.submit(
-            stored.request, partial(self._may_pay, job), self._callback_url(job.id)
-        )
-        self._emit(SubmitDecided(job, outcome))
+        outcome = await self._outcome(stored)
+        self._emit(SubmitDecided(stored.job, outcome))
         await self._outcomes.record(stored, outcome)
+
+    async def _outcome(self, stored: StoredJob) -> SubmitOutcome:
+        """Send the request with its files. Without one of them, nothing is sent."""
+        job = stored.job
+        try:
+            hashes = stored_files(stored.request)
+            files = await self._store.files(job.project, hashes) if hashes else {}
+            request = await put_back(stored.request, files)
+        except DATABASE_FAILURES as error:
+            return NotSent(f"Its files can't be read: {error.message}", ours=True)
+        except KeyError:
+            return Refused("file_missing", FILE_MISSING)
+        may_pay = partial(self._may_pay, job)
+        return await self._leased.provider.submit(request, may_pay, self._callback_url(job.id))
 
     def _may_pay(self, job: Job) -> bool:
         """Return True if the call may still be sent: connecting may have taken long."""
         return self._may_send() and self._age.may_begin(job, self._clock.now())
-
-
-def _size(stored: StoredJob) -> int:
-    request = stored.request
-    return len(request.image or "") + len(request.options_json or "")

@@ -20,6 +20,8 @@ PAUSE_SHARE = 4.0
 """The pause as a multiple of the last batch's duration: a busy database gets longer pauses."""
 RETRY_SECONDS = 5.0
 LOGGED_EVERY = 10_000
+FILES_MILLISECONDS = 3600 * 1000
+"""The least age at which an unused file is removed."""
 WAITING_DAYS = 30.0
 """The additional days for which a job is kept, at most, while its webhooks wait."""
 
@@ -82,6 +84,9 @@ class Retention:
                 ("resends", lambda _: store.remove_resends(ended)),
                 ("endpoints", lambda at: store.remove_endpoints(at, ended)),
             ]
+
+        # A job that is being stored refers to files that it has just stored.
+        self._steps.append(("files", lambda at: store.remove_files(at, now - FILES_MILLISECONDS)))
 
     async def _advance(self) -> None:
         if not self._steps:

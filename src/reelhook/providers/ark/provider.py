@@ -19,7 +19,7 @@ from reelhook.domain.report import (
 from reelhook.domain.request import VideoRequest
 from reelhook.ports import Capabilities
 from reelhook.providers.ark.batch import URL_BYTES_MAX, Batch
-from reelhook.providers.ark.models import MODELS, body
+from reelhook.providers.ark.models import MODELS, body, refusal_before_sending
 from reelhook.providers.ark.pages import Pages
 from reelhook.providers.ark.task import report
 from reelhook.providers.ark.tasks import FLEX, PAGE_SIZE, PATH, TaskPages
@@ -68,6 +68,8 @@ class Ark(ExpiringProvider):
         callback_url: str | None = None,
     ) -> SubmitOutcome:
         """Create a task, exactly once. Ark calls `callback_url` at each change of its status."""
+        if refused := refusal_before_sending(request):
+            return refused
         return await self.pay(PATH, body(request, callback_url), may_send, _accepted)
 
     # -- reading ------------------------------------------------------------------------------

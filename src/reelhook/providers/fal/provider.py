@@ -29,7 +29,7 @@ from reelhook.domain.report import (
 )
 from reelhook.domain.request import VideoRequest
 from reelhook.ports import Capabilities
-from reelhook.providers.fal.models import MODELS, arguments
+from reelhook.providers.fal.models import MODELS, arguments, refusal_before_sending
 from reelhook.providers.fal.queue import Queue
 from reelhook.providers.fal.webhook import KEYS_URL, FalWebhooks, keys_url
 from reelhook.providers.http.address import key_header, segment
@@ -86,6 +86,8 @@ class Fal(ExpiringProvider):
         app = request.model.strip("/")
         if not _is_app(app):  # a request that it created could never be read
             return Refused("invalid_request", "A model at fal is written owner/name")
+        if refused := refusal_before_sending(request):
+            return refused
         query = "" if callback_url is None else f"?fal_webhook={quote(callback_url, safe='')}"
         outcome = await self.pay(
             f"{_quoted(app)}{query}", arguments(request), may_send, partial(_accepted, app)

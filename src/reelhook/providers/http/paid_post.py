@@ -8,6 +8,7 @@ the redirects 307 and 308 by sending the body again, so redirects are not follow
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from types import SimpleNamespace
 
 from aiohttp import (
@@ -30,6 +31,7 @@ from reelhook.providers.http.response import (
 from reelhook.providers.http.response_memory import UNREAD_BYTES, ResponseMemory
 
 CONNECT_SECONDS_MAX = 10.0
+LARGE_BYTES = 1024 * 1024
 """The time for the name look-up, the connection and the TLS handshake together."""
 
 
@@ -51,6 +53,13 @@ async def _connected(_session: ClientSession, context: SimpleNamespace, _params:
     if not progress.may_send():
         raise RightLostError
     progress.connected = True
+
+
+def _streamed(content: bytes | FormData) -> BytesIO | bytes | FormData:
+    """Return content that aiohttp sends piece by piece, without a pause of all other requests."""
+    if isinstance(content, bytes) and len(content) > LARGE_BYTES:
+        return BytesIO(content)
+    return content
 
 
 class PaidPost:
@@ -93,7 +102,7 @@ class PaidPost:
         try:
             async with self._session.post(
                 url,
-                data=content,
+                data=_streamed(content),
                 headers={"Accept-Encoding": "identity", "Connection": "close", **headers},
                 allow_redirects=False,
                 auto_decompress=False,

@@ -255,6 +255,10 @@ class HttpProvider(ABC):
         """Return True: a cancel ends the render."""
         return True
 
+    async def lacks_remix(self) -> str | None:
+        """Return the provider's name: it can't remix a video."""
+        return self.title
+
     async def canceled(self, method: str, path: str) -> bool:
         """Send a request to cancel a job; return False if it is refused. Raises `ProviderError`."""
         response = await self.ask(method, path)

@@ -4,6 +4,7 @@ One rule: a create may be sent again only if the server definitely did not accep
 """
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,11 +23,13 @@ from reelhook.domain.report import (
     SubmitOutcome,
 )
 from reelhook.domain.request import VideoRequest
+from reelhook.providers.http.address import segment
 from reelhook.providers.http.error_mapping import error_message
-from reelhook.providers.http.json_fields import Fields, readable_id
+from reelhook.providers.http.json_fields import Fields, encodable, is_segment, readable_id
 from reelhook.providers.http.paid_post import PaidPost
 from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.http.submit_outcome import outcome
+from reelhook.providers.openai.fields import size_of
 from reelhook.providers.openai.refusals import definite_refusal
 from reelhook.providers.openai.request import encoding_of, form_of, json_of, refusal_before_sending
 from reelhook.providers.openai.server import OpenAIServer
@@ -73,9 +76,11 @@ class Create:
         it could not read its encoding. The accepted encoding is remembered. Both POSTs together
         have one time limit.
         """
-        if refusal := refusal_before_sending(request, self._server.facts):
-            return refusal
         deadline = asyncio.get_running_loop().time() + self._timeout_seconds
+        if request.remix_of is not None:
+            return await self._remix(request, request.remix_of, deadline, may_send)
+        if refusal := refusal_before_sending(request, self._server):
+            return refusal
         encoding = encoding_of(request, self._server)
         response = await self._create(request, encoding, deadline, may_send)
         if isinstance(response, ProviderResponse) and _refused_encoding(response):
@@ -95,27 +100,50 @@ class Create:
         deadline: float,
         may_send: Callable[[], bool],
     ) -> ProviderResponse | NotSent | InDoubt:
+        match encoding:
+            case Encoding.JSON:
+                content = json_of(request, self._server)
+                return await self._send(self._url, content, deadline, may_send)
+            case Encoding.FORM:
+                form = form_of(request, self._server)
+                return await self._send(self._url, form, deadline, may_send)
+            case _:
+                assert_never(encoding)
+
+    async def _remix(
+        self,
+        request: VideoRequest,
+        source: str,
+        deadline: float,
+        may_send: Callable[[], bool],
+    ) -> SubmitOutcome:
+        """Create a remix: `POST /videos/{id}/remix`, JSON as in `resources/videos.py`."""
+        if not is_segment(source):
+            return Refused("invalid_request", f"{source!r} is not the id of a video here")
+        url = URL(f"{self._url}/{segment(source)}/remix", encoded=True)
+        content = json.dumps({"prompt": encodable(request.prompt)}).encode()
+        response = await self._send(url, content, deadline, may_send)
+        if not isinstance(response, ProviderResponse):
+            return response
+        return self._outcome(replace(request, model=""), response)
+
+    async def _send(
+        self, url: URL, content: bytes | FormData, deadline: float, may_send: Callable[[], bool]
+    ) -> ProviderResponse | NotSent | InDoubt:
         seconds_left = deadline - asyncio.get_running_loop().time()
         if seconds_left <= 0:
             return NotSent("the time limit for submitting was reached", ours=True)
         headers = {"Accept": "application/json", **self._headers}
-        content: bytes | FormData
-        match encoding:
-            case Encoding.JSON:
-                content = json_of(request, self._server)
-                headers["Content-Type"] = encoding.value
-            case Encoding.FORM:
-                content = form_of(request, self._server)
-            case _:
-                assert_never(encoding)
+        if isinstance(content, bytes):
+            headers["Content-Type"] = Encoding.JSON.value
         return await self._paid.send(
-            self._url, content, headers=headers, timeout_seconds=seconds_left, may_send=may_send
+            url, content, headers=headers, timeout_seconds=seconds_left, may_send=may_send
         )
 
     def _outcome(self, request: VideoRequest, response: ProviderResponse) -> SubmitOutcome:
         kind = kind_of(None, response)  # a gateway names itself in each response
         kind = self._server.kind if kind is ServerKind.UNKNOWN else kind
-        definite = definite_refusal(kind, response, request.size, self._now())
+        definite = definite_refusal(kind, response, size_of(request), self._now())
         submitted = definite or outcome(response, self._accepted, self._now())
         mark = unmarked(request.model)[1]
         if isinstance(submitted, InDoubt) and FACTS[kind].forwards:

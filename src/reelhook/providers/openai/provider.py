@@ -56,7 +56,7 @@ class OpenAI(HttpProvider):
     name = "openai"
     default_path = "/v1"
     jobs_path = "videos"
-    traits = Capabilities(page_size_max=100)
+    traits = Capabilities(page_size_max=100, remixes=True)
 
     @cached_property
     def _create(self) -> Create:
@@ -96,6 +96,8 @@ class OpenAI(HttpProvider):
 
     def prepared(self, request: VideoRequest, job_id: str) -> VideoRequest:
         """Name the only model of the server if none is named; mark the name if listings show it."""
+        if request.remix_of is not None:
+            return request  # its create has no model
         models = self._server.models
         model = request.model or (models[0] if len(models) == 1 else "")
         if model and self._server.shows_marks and unmarked(model)[1] is None:
@@ -188,6 +190,12 @@ class OpenAI(HttpProvider):
         """Return True if a DELETE ends the render at this kind of server; None: not known."""
         await self._server.find_out()
         return self._server.facts.delete_stops
+
+    async def lacks_remix(self) -> str | None:
+        """Return the title of a kind of server that is known to have no remix."""
+        await self._server.find_out()
+        facts = self._server.facts
+        return facts.title if facts.remixes is False else None
 
     async def probed(self) -> Probed:
         """Find out the kind of the server."""

@@ -3,40 +3,36 @@
 `input_reference` as in openai-python 3.54 (`types/video_create_params.py`). A form names the URL of
 an image twice: SGLang and FastVideo read `reference_url`, vLLM-Omni `image_reference`
 (`helpers.py:864`), and each ignores the other field. The API has no aspect ratio: it becomes a size
-of that ratio, from the sizes that OpenAI's documentation lists.
+of that ratio, from the sizes that OpenAI's documentation lists. See `fields` for the others.
 """
 
 import binascii
 import json
 from base64 import b64decode
+from io import BytesIO
 
 from aiohttp import FormData
 
-from reelhook.domain.model import Model, ratio_of
 from reelhook.domain.report import Refused
 from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.json_fields import encodable
 from reelhook.providers.http.request_fields import merged
+from reelhook.providers.openai.fields import parameters_of, refusal_of_fields, size_of
 from reelhook.providers.openai.server import OpenAIServer
-from reelhook.providers.openai.server_kind import Encoding, ServerFacts, ServerKind
+from reelhook.providers.openai.server_kind import Encoding, ServerKind
 
-_DOCUMENTED = Model("any", sizes=("1280x720", "720x1280"))
 _LENGTHS = frozenset({"seconds", "num_frames"})
 """Options that set the length of the video."""
-_NO_RATIO = (
-    "Servers of /v1/videos take sizes: give size, or the aspectRatio 16:9 or 9:16, or set the "
-    "server's own field in providerOptions"
-)
 _NO_IMAGE = "image is not valid base64: give it as data:image/png;base64,... or by its URL"
 _NO_URL = "{title} takes images as files only, not by URL: give it as data:image/png;base64,..."
 _NO_NAME = "providerOptions has a name with control characters; remove them"
 
 
-def refusal_before_sending(request: VideoRequest, facts: ServerFacts) -> Refused | None:
+def refusal_before_sending(request: VideoRequest, server: OpenAIServer) -> Refused | None:
     """Return why this API can't express a request. Omitting a field would cost money as well."""
-    size, ratio = _DOCUMENTED.size_for(request), request.aspect_ratio
-    if ratio is not None and (size is None or ratio_of(size) != ratio):
-        return Refused("invalid_request", _NO_RATIO)
+    facts = server.facts
+    if refused := refusal_of_fields(request, server.kind):
+        return refused
     if not all(encodable(name).isprintable() for name in request.options):
         return Refused("invalid_request", _NO_NAME)
     if request.image is not None and request.image.startswith("data:"):
@@ -79,7 +75,8 @@ def json_of(request: VideoRequest, server: OpenAIServer) -> bytes:
 def form_of(request: VideoRequest, server: OpenAIServer) -> FormData:
     """Return a create's form. An image in the request becomes a file, a URL stays a URL."""
     merged_fields = merged(request.options, _common(request, server))
-    image = request.image
+    # With a last frame, both are already in one list.
+    image = request.image if request.last_frame is None else None
     if image is not None and not image.startswith("data:"):
         merged_fields["reference_url"] = image
         merged_fields["image_reference"] = {"image_url": image}
@@ -88,7 +85,7 @@ def form_of(request: VideoRequest, server: OpenAIServer) -> FormData:
     if image is not None and image.startswith("data:"):
         kind, content = _decoded_image(image)
         filename = f"image.{kind.rpartition('/')[2].partition('+')[0]}"
-        form.add_field("input_reference", content, filename=filename, content_type=kind)
+        form.add_field("input_reference", BytesIO(content), filename=filename, content_type=kind)
     return form
 
 
@@ -100,8 +97,9 @@ def _common(request: VideoRequest, server: OpenAIServer) -> dict[str, object]:
         "model": encodable(request.model) or None,
         "prompt": encodable(request.prompt),
         "seconds": seconds,
-        "size": _DOCUMENTED.size_for(request),
+        "size": size_of(request),
         "seed": request.seed,
+        **parameters_of(request, server.kind),
     }
 
 

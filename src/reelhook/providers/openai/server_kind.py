@@ -70,6 +70,7 @@ class ServerFacts:
     `default_seconds`: the length to send if a request has none, since its own default is useless.
     `encodings`: the encodings that it reads, the usual one first.
     `image_urls`: it fetches an image by its URL.
+    `remixes`: it has `POST /videos/{id}/remix`.
     `forwards`: it sends a create on to another server, which may still be working on it when this
     one has refused it.
     """
@@ -83,6 +84,7 @@ class ServerFacts:
     default_seconds: str | None = None
     encodings: tuple[Encoding, ...] = (Encoding.JSON, Encoding.FORM)
     image_urls: bool | None = None
+    remixes: bool | None = None
     forwards: bool = False
 
     @property
@@ -102,6 +104,7 @@ FACTS: Mapping[ServerKind, ServerFacts] = {
         model_name=ModelName.ECHOED,
         lists_prompts=False,
         image_urls=True,
+        remixes=False,
     ),
     # api_server.py:2871 (abort); stores.py:73; video/generation/helpers.py:994 ("Model mismatch"),
     # :852 (forms alone); serving_video.py:390 leaves the frames to inputs/data.py:254, which is 1.
@@ -115,6 +118,7 @@ FACTS: Mapping[ServerKind, ServerFacts] = {
         default_seconds="4",
         encodings=(Encoding.FORM,),
         image_urls=True,
+        remixes=False,
     ),
     # video_api.py:159 (a thread for each job, at once), :350 (DELETE only forgets), :137 (a job's
     # model is `req.model or model_path`); stores.py:46; protocol.py:46.
@@ -126,6 +130,7 @@ FACTS: Mapping[ServerKind, ServerFacts] = {
         model_name=ModelName.ECHOED,
         lists_prompts=False,
         image_urls=True,
+        remixes=False,
     ),
     # main.py:327 (one task, no queue), :695 (images as files alone); utils/task.py:179, :152.
     ServerKind.AQUILES: ServerFacts(
@@ -136,6 +141,7 @@ FACTS: Mapping[ServerKind, ServerFacts] = {
         model_name=ModelName.ECHOED,
         lists_prompts=True,
         image_urls=False,
+        remixes=False,
     ),
     # openai_video_routes.py: `request.model or self.model`, VIDEO_STORE, generate_async; what
     # canceling its task does to the engine is not seen there. visual_gen_utils.py warns of a name.
@@ -146,20 +152,24 @@ FACTS: Mapping[ServerKind, ServerFacts] = {
         model_name=ModelName.ECHOED,
         lists_prompts=True,
         image_urls=True,
+        remixes=False,
     ),
     # proxy/video_endpoints/endpoints.py: no DELETE; the listing needs a provider's name. Its jobs
     # show 4 seconds if none were requested, but its backend gets no length.
     ServerKind.LITELLM: ServerFacts(
-        "LiteLLM", model_name=ModelName.ROUTES, default_seconds="4", forwards=True
+        "LiteLLM", model_name=ModelName.ROUTES, default_seconds="4", remixes=True, forwards=True
     ),
     # router/video-router.go: no DELETE and no listing; middleware/distributor.go routes.
-    ServerKind.NEW_API: ServerFacts("new-api", model_name=ModelName.ROUTES, forwards=True),
+    ServerKind.NEW_API: ServerFacts(
+        "new-api", model_name=ModelName.ROUTES, remixes=True, forwards=True
+    ),
     ServerKind.OPENAI: ServerFacts(
         "OpenAI",
         queues=True,
         memory_only=False,
         model_name=ModelName.ROUTES,
         lists_prompts=True,
+        remixes=True,
     ),
     ServerKind.UNKNOWN: ServerFacts("a server of /v1/videos"),
 }

@@ -136,7 +136,15 @@ def _entry(video: Fields, content_url: Callable[[str], str]) -> Entry | None:
         seconds(video.get("seconds")) or seconds(video.get("duration")),
         text(video.get("size")),
         mark=mark,
+        remix_of=_remix_of(video),
     )
+
+
+def _remix_of(video: Fields) -> str | None:
+    """Return the id of the remixed video; empty if it is shown as null, None if not shown."""
+    if "remixed_from_video_id" not in video:
+        return None
+    return readable_id(video["remixed_from_video_id"]) or ""
 
 
 def _url(video: Fields) -> str | None:

@@ -2,17 +2,21 @@
 
 Each model has its own input schema. These come from the models' API pages at
 replicate.com (November 2026); limits that a page does not state are left open. Any other model gets
-the common names of inputs; `providerOptions` sets inputs with other names.
+the usual names of inputs; `providerOptions` sets inputs with other names. Replicate ignores an
+input that a model does not know. So a field without a usual name is refused, such as a last frame.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
 from reelhook.domain.model import Image, Model, aspect_ratio_for
+from reelhook.domain.report import Refused
 from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.address import segment
+from reelhook.providers.http.field_names import FieldNames
 from reelhook.providers.http.json_fields import encodable, is_segment
-from reelhook.providers.http.request_fields import duration, merged
+from reelhook.providers.http.request_fields import duration, merged, refusal
 from reelhook.providers.replicate.prices import PRICES
 
 _TAKES_NONE: tuple[str, ...] = ()
@@ -20,51 +24,102 @@ _VERSION = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _MODEL = re.compile(r"([^/:\s]+)/([^/:\s]+)(?::([^/:\s]+))?")
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The names of the common parameters at a model."""
-
-    prompt: str = "prompt"
-    seconds: str = "duration"
-    aspect_ratio: str = "aspect_ratio"
-    image: str = "image"
-    seed: str = "seed"
-
-
-_DEFAULT = Names()
-_BY_START = {  # by the start of the model's name: its family
-    "kwaivgi/": Names(image="start_image"),
-    "minimax/": Names(image="first_frame_image"),
+_USUAL = FieldNames(reference_images="reference_images")
+_KLING = FieldNames(
+    image="start_image",
+    resolution=None,
+    last_frame="end_image",
+    reference_images="reference_images",
+)
+_BY_MODEL = {
+    "kwaivgi/kling-v2.1": replace(_KLING, resolution="mode", audio=None, reference_images=None),
+    # From its README; the names of its other inputs are not stated there.
+    "kwaivgi/kling-v4.0": replace(_KLING, reference_videos="reference_videos"),
 }
+_BY_START = {  # by the start of the model's name: its family
+    "google/veo-": replace(_USUAL, last_frame="last_frame"),
+    "bytedance/seedance-": FieldNames(
+        negative_prompt=None,
+        last_frame="last_frame_image",
+        reference_images="reference_images",
+        reference_videos="reference_videos",
+        reference_audios="reference_audios",
+    ),
+    "kwaivgi/": _KLING,
+    "minimax/": FieldNames(
+        image="first_frame_image",
+        negative_prompt=None,
+        audio=None,
+        last_frame="last_frame_image",
+    ),
+}
+_LAST_AFTER_FIRST = ("google/veo-", "bytedance/seedance-")
+"""Families whose pages say that a last frame only works together with a first one."""
+_LAST_WITHOUT_FIRST = "{model} takes a lastFrame only after a first image; give image too"
+_MODES = {"720p": "standard", "1080p": "pro"}
+"""The modes of Kling 2.1 by their resolution, as its page says."""
+_LAST_FRAME_MODE = "pro"
+_LAST_FRAME_NEEDS_PRO = (
+    "kwaivgi/kling-v2.1 takes lastFrame in its mode pro only; set resolution to 1080p"
+)
 
-_MODELS = (
-    Model("google/veo-3-fast", sizes=_TAKES_NONE),
-    Model("bytedance/seedance-2.0", sizes=_TAKES_NONE),
-    Model("bytedance/seedance-2.0-fast", sizes=_TAKES_NONE),
-    Model(
+
+def _model(name: str, *, resolutions: tuple[str, ...] | None, **limits: Any) -> Model:
+    """Return a model that takes no size, and none of the newer fields but those in `limits`."""
+    given = {
+        "negative_prompt": False,
+        "audio": False,
+        "last_frame": False,
+        "reference_images_max": 0,
+        "reference_videos_max": 0,
+        "reference_audios_max": 0,
+        **limits,
+    }
+    return Model(name, sizes=_TAKES_NONE, resolutions=resolutions, price=PRICES.get(name), **given)
+
+
+def _seedance_2(name: str, resolutions: tuple[str, ...]) -> Model:
+    return _model(
+        name,
+        resolutions=resolutions,
+        audio=True,
+        last_frame=True,
+        reference_images_max=9,
+        reference_videos_max=3,
+        reference_audios_max=3,
+        references_or_frames=True,
+    )
+
+
+MODELS = (
+    _model("google/veo-3-fast", resolutions=("720p", "1080p"), audio=True, negative_prompt=True),
+    _seedance_2("bytedance/seedance-2.0", ("480p", "720p", "1080p", "4k")),
+    _seedance_2("bytedance/seedance-2.0-fast", ("480p", "720p")),
+    _model(
         "kwaivgi/kling-v2.1",
-        sizes=_TAKES_NONE,
+        resolutions=tuple(_MODES),
         aspect_ratios=_TAKES_NONE,
         image=Image.REQUIRED,
         seed=False,
+        negative_prompt=True,
+        last_frame=True,
     ),
-    Model(
+    _model(
         "minimax/hailuo-2.3",
+        resolutions=("768p", "1080p"),
         seconds=("6", "10"),
-        sizes=_TAKES_NONE,
         aspect_ratios=_TAKES_NONE,
         seed=False,
     ),
-    Model("minimax/hailuo-02-fast", sizes=_TAKES_NONE, aspect_ratios=_TAKES_NONE, seed=False),
-    Model(
+    _model("minimax/hailuo-02-fast", resolutions=None, aspect_ratios=_TAKES_NONE, seed=False),
+    _model(
         "minimax/video-01-live",
+        resolutions=_TAKES_NONE,
         seconds=_TAKES_NONE,
-        sizes=_TAKES_NONE,
         aspect_ratios=_TAKES_NONE,
         seed=False,
     ),
 )
-MODELS = tuple(replace(model, price=PRICES.get(model.name)) for model in _MODELS)
 
 
 def target(model: str) -> tuple[str, dict[str, object]] | None:
@@ -87,15 +142,32 @@ def target(model: str) -> tuple[str, dict[str, object]] | None:
     return f"models/{path}/predictions", {}
 
 
-def names_of(model: str) -> Names:
+def names_of(model: str) -> FieldNames:
     """Return the names of the common parameters at a model; the usual names if it is unknown."""
-    return next((names for start, names in _BY_START.items() if model.startswith(start)), _DEFAULT)
+    name = model.partition(":")[0]
+    families = (names for start, names in _BY_START.items() if name.startswith(start))
+    return _BY_MODEL.get(name) or next(families, _USUAL)
+
+
+def refusal_before_sending(request: VideoRequest) -> Refused | None:
+    """Return why the inputs of a model can't express a request."""
+    names, parameters = names_of(request.model), _parameters(request)
+    if refused := refusal(request, "Replicate", names.of_fields, parameters):
+        return refused
+    framed = request.image is not None or request.last_frame is None
+    if not framed and request.model.startswith(_LAST_AFTER_FIRST):
+        return Refused("invalid_request", _LAST_WITHOUT_FIRST.format(model=request.model))
+    mode = parameters.get("mode", request.options.get("mode"))
+    if names.resolution == "mode" and request.last_frame and mode != _LAST_FRAME_MODE:
+        return Refused("invalid_request", _LAST_FRAME_NEEDS_PRO)
+    return None
 
 
 def input_of(request: VideoRequest) -> dict[str, object]:
     """Return a prediction's input: the common parameters over the user's options."""
     names = names_of(request.model)
     common = {
+        **_parameters(request),
         names.prompt: encodable(request.prompt),
         names.seconds: duration(request.seconds),
         names.aspect_ratio: aspect_ratio_for(request),
@@ -103,3 +175,10 @@ def input_of(request: VideoRequest) -> dict[str, object]:
         names.seed: request.seed,
     }
     return merged(request.options, common)
+
+
+def _parameters(request: VideoRequest) -> dict[str, object]:
+    parameters = names_of(request.model).parameters(request)
+    if request.resolution in _MODES and "mode" in parameters:
+        parameters["mode"] = _MODES[request.resolution]
+    return parameters

@@ -41,7 +41,12 @@ PRICES = {
     ),
     "kwaivgi/kling-v2.1": _price(
         "kwaivgi/kling-v2.1",
-        (PriceLine(0.05, resolution="standard"), PriceLine(0.09, resolution="pro")),
+        (
+            PriceLine(0.05, resolution="standard"),
+            PriceLine(0.05, resolution="720p"),
+            PriceLine(0.09, resolution="pro"),
+            PriceLine(0.09, resolution="1080p"),
+        ),
         Defaults(5, "standard"),
         Options(resolution="mode"),
     ),

@@ -32,7 +32,7 @@ from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.http.response_memory import PAGE_BYTES_MAX, RESPONSE_BYTES_MAX
 from reelhook.providers.http.retry_after import reset_seconds
 from reelhook.providers.replicate.cursor_cache import CursorCache
-from reelhook.providers.replicate.models import MODELS, input_of, target
+from reelhook.providers.replicate.models import MODELS, input_of, refusal_before_sending, target
 from reelhook.providers.replicate.prediction import entry, report
 from reelhook.providers.replicate.webhook import ReplicateWebhooks
 
@@ -82,6 +82,8 @@ class Replicate(HttpProvider):
                 "invalid_request",
                 "A model at Replicate is written owner/name or owner/name:version",
             )
+        if refused := refusal_before_sending(request):
+            return refused
         path, fields = create
         fields["input"] = input_of(request)
         if callback_url is not None and self._can_call(callback_url):

@@ -16,6 +16,7 @@ _OPTIONS = Options(
     audio="audio",
     # A draft, other formats and references cost less or more; `ratio` sets another size.
     unpriced=("draft", "draftTaskId", "outputFormat", "ratio", "references", "referenceVideos"),
+    unpriced_fields=("reference_images", "reference_videos"),
 )
 
 

@@ -38,8 +38,9 @@ from reelhook.providers.http.json_fields import (
     unknown,
     web_address,
 )
-from reelhook.providers.runway.models import MODELS, body_of, path_of
+from reelhook.providers.runway.models import MODELS
 from reelhook.providers.runway.prices import RATES
+from reelhook.providers.runway.request import body_of, path_of, refusal_before_sending
 
 VERSION = "2024-11-06"
 """The version of the API (`X-Runway-Version`)."""
@@ -75,7 +76,10 @@ class Runway(ExpiringProvider):
         callback_url: str | None = None,
     ) -> SubmitOutcome:
         """Create a task, exactly once. `callback_url` is not sent: Runway has no webhooks."""
-        body = body_of(request, self.model(request.model))
+        model = self.model(request.model)
+        if refused := refusal_before_sending(request, model):
+            return refused
+        body = body_of(request, model)
         return await self.pay(path_of(request), body, may_send, _accepted)
 
     # -- reading ------------------------------------------------------------------------------

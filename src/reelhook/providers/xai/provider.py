@@ -22,7 +22,7 @@ from reelhook.providers.http.error_mapping import error_message, not_understood,
 from reelhook.providers.http.expiring import ExpiringProvider
 from reelhook.providers.http.json_fields import Fields, readable_id, text
 from reelhook.providers.http.response import ProviderResponse
-from reelhook.providers.xai.video import MODELS, body, cost, report
+from reelhook.providers.xai.video import MODELS, body, cost, refusal_before_sending, report
 
 _MODERATED = re.compile(
     r"imagine:content-moderated|rejected by content moderation|violates usage guidelines",
@@ -50,6 +50,8 @@ class XAI(ExpiringProvider):
         callback_url: str | None = None,
     ) -> SubmitOutcome:
         """Create a video request, exactly once. `callback_url` is not sent: xAI has no webhooks."""
+        if refused := refusal_before_sending(request):
+            return refused
         return await self.pay("videos/generations", body(request), may_send, _accepted)
 
     async def get(self, provider_job_id: str) -> Reading:

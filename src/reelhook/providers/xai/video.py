@@ -3,13 +3,17 @@
 Names and values as in xai-sdk 1.21.0 (`video.py`, `types/model.py`, `types/video.py`, `cost.py`,
 `proto/v6/video_pb2.pyi`). From docs.x.ai, REST API reference: the names in JSON, 1 to 15 seconds,
 no seed.
+
+From xai-sdk 1.21.0, `sync/video.py`: only 1.5 takes a last frame, and only 1.5 takes a first frame
+together with references; reference audios are preset voices, so no file fits. @ai-sdk/xai 4.0.36
+sends references as `reference_images`; WaveSpeed's page of the model names seven as their limit.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 
 from reelhook.domain.model import Model, aspect_ratio_for
-from reelhook.domain.report import Cost, Failed, Finished, Progress, Report
+from reelhook.domain.report import Cost, Failed, Finished, Progress, Refused, Report
 from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.error_mapping import failure_from, failure_message
 from reelhook.providers.http.json_fields import (
@@ -21,7 +25,7 @@ from reelhook.providers.http.json_fields import (
     unknown,
     web_address,
 )
-from reelhook.providers.http.request_fields import merged, nearest_resolution
+from reelhook.providers.http.request_fields import merged, nearest_resolution, refusal
 from reelhook.providers.xai.prices import PRICES
 
 RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3")
@@ -32,17 +36,41 @@ _FILTERED = "The video did not respect xAI's moderation rules."
 _NO_FILE = "The request is done, but it has no video."
 _EXPIRED = "The request expired at xAI before it was done."
 
-MODELS = tuple(
-    Model(
+_NAMES = {
+    "resolution": "resolution",
+    "audio": "generate_audio",
+    "last_frame": "last_frame",
+    "reference_images": "reference_images",
+}
+
+
+def _model(name: str, resolutions: tuple[str, ...], *, frames_and_references: bool) -> Model:
+    return Model(
         name,
         seconds=_SECONDS,
         sizes=(),
         aspect_ratios=RATIOS,
         seed=False,
+        resolutions=resolutions,
+        negative_prompt=False,
+        last_frame=frames_and_references,
+        reference_images_max=7,
+        reference_videos_max=0,
+        reference_audios_max=0,
+        references_or_frames=not frames_and_references,
         price=PRICES.get(name),
     )
-    for name in ("grok-imagine-video", "grok-imagine-video-1.5")
+
+
+MODELS = (
+    _model("grok-imagine-video", ("480p", "720p"), frames_and_references=False),
+    _model("grok-imagine-video-1.5", ("480p", "720p", "1080p"), frames_and_references=True),
 )
+
+
+def refusal_before_sending(request: VideoRequest) -> Refused | None:
+    """Return why xAI's API can't express a request."""
+    return refusal(request, "xAI", _NAMES, _common(request))
 
 
 def body(request: VideoRequest) -> dict[str, object]:
@@ -50,15 +78,24 @@ def body(request: VideoRequest) -> dict[str, object]:
 
     A size becomes its ratio and the nearest resolution.
     """
-    common = {
+    return merged(request.options, _common(request))
+
+
+def _common(request: VideoRequest) -> dict[str, object]:
+    resolution = request.resolution
+    if resolution is None and request.size is not None:
+        resolution = nearest_resolution(request.size, PIXELS)
+    return {
         "model": request.model,
         "prompt": encodable(request.prompt),
         "duration": None if request.seconds is None else int(request.seconds),
         "aspect_ratio": aspect_ratio_for(request),
-        "resolution": None if request.size is None else nearest_resolution(request.size, PIXELS),
+        "resolution": resolution,
         "image": None if request.image is None else {"url": request.image},
+        "generate_audio": request.audio,
+        "last_frame": None if request.last_frame is None else {"url": request.last_frame},
+        "reference_images": [{"url": url} for url in request.reference_images] or None,
     }
-    return merged(request.options, common)
 
 
 def report(response: Fields) -> Report | None:

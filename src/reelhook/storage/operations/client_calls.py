@@ -15,15 +15,19 @@ LOCK = f"CAST(?1 AS INTEGER) /*pg , CAST(pg_advisory_xact_lock({_LOCK_CLASS}, ?1
 
 The first parameter is the one by which a group's statements are ordered.
 """
-_EQUAL_MAX = 200
-# The order is that of `call_of`, so that the limit leaves out the least likely calls. The process
-# of a call without a count may have died before it responded.
-_EQUAL = f"""
-SELECT c.id, created_at, answered_at, job_id, answered, lost OR (process IS NOT NULL AND NOT EXISTS
-  (SELECT 1 FROM processes p WHERE p.id = c.process AND p.seen_until > now_ms()))
-FROM client_calls c WHERE c.hash = ?1 AND created_at >= ?2 AND answered & ?3 = 0
-ORDER BY answered DESC, lost DESC, job_id IS NOT NULL, created_at, id LIMIT {_EQUAL_MAX}
-"""
+_EQUAL_MAX = 1000
+"""The most equal calls that are considered. Clients that only wait for webhooks have many."""
+_EQUAL = (
+    "SELECT id, created_at, answered_at, job_id, answered, {lost} FROM client_calls c"
+    " WHERE c.hash = ?1 AND created_at >= ?2 AND answered & ?3 = 0"
+    f" LIMIT {_EQUAL_MAX}"
+)
+_COUNTED = _EQUAL.format(lost="lost")
+# The process may have died before it responded.
+_UNCOUNTED = _EQUAL.format(
+    lost="lost OR (process IS NOT NULL AND NOT EXISTS (SELECT 1 FROM processes p"
+    " WHERE p.id = c.process AND p.seen_until > now_ms()))"
+)
 
 
 def lock_of(one: ClientTry) -> int:
@@ -44,7 +48,8 @@ def find(one: ClientTry) -> Operation[EarlierCall | None]:
 
 def _found(one: ClientTry) -> Operation[EarlierCall | NotSettled | None]:
     since = one.at - one.call.window_milliseconds
-    rows = yield Statement(_EQUAL, (one.hash, since, one.call.mark))
+    sql = _UNCOUNTED if one.call.count is None else _COUNTED
+    rows = yield Statement(sql, (one.hash, since, one.call.mark))
     earlier = [EarlierCall(*row) for row in rows]
     return call_of(one.call, earlier, one.at, waits=one.waits)
 

@@ -6,7 +6,7 @@ Nothing new can be stored in such a project, so an interrupted removal goes on w
 from reelhook.domain.event import Instant
 from reelhook.ports import DataRemoval
 from reelhook.storage.operation import Operation, Statement
-from reelhook.storage.operations import retention
+from reelhook.storage.operations import files, retention
 
 _TO_EMPTY = (
     "SELECT id FROM projects WHERE delete_data AND closed_at IS NOT NULL"
@@ -46,6 +46,8 @@ def remove(project: str, now: Instant) -> Operation[DataRemoval]:
     if (yield from retention.jobs_of(project)):
         return DataRemoval.BEGUN
     if (yield Statement(_ENDPOINTS, (project, retention.ROWS_MAX))):
+        return DataRemoval.BEGUN
+    if (yield from files.remove_of_project(project)):
         return DataRemoval.BEGUN
     yield Statement("DELETE FROM resends WHERE project = ?1", (project,))
     yield Statement(_EMPTIED, (project, now))

@@ -28,7 +28,8 @@ def events_after(
         position, restarted = (rows[0][0], False) if rows else (0, True)
     owned, owner = of_project(project, 3)
     rows = yield Statement(
-        f"SELECT id, job_id, sequence, body, project FROM events WHERE position > ?1{owned}"
+        "SELECT id, job_id, sequence, body, project FROM events"
+        f" WHERE position > ?1 AND length(body) > 0{owned}"
         " ORDER BY position LIMIT ?2",
         (position, limit + 1, *owner),
     )
@@ -56,7 +57,10 @@ def sequences(job_ids: Sequence[str], project: str | None = None) -> Operation[d
     owned, owner = of_project(project, 2)
     found = yield from concurrently(
         [
-            query(f"SELECT sequence FROM jobs WHERE id = ?1{owned}", (job_id, *owner))
+            query(
+                f"SELECT sequence FROM jobs WHERE id = ?1 AND deleted_at IS NULL{owned}",
+                (job_id, *owner),
+            )
             for job_id in job_ids
         ]
     )

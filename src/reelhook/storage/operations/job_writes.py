@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 
-from reelhook.domain.conflicts import DoubtSettledError, JobIdTakenError, JobIdUnavailableError
+from reelhook.domain.conflicts import (
+    DoubtSettledError,
+    JobIdTakenError,
+    JobIdUnavailableError,
+)
 from reelhook.domain.errors import UnknownProviderJobError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
@@ -22,6 +26,8 @@ from reelhook.storage.operation import (
 from reelhook.storage.operations import (
     audit,
     client_calls,
+    deleting,
+    files,
     idempotency,
     projects,
     reservations,
@@ -106,6 +112,7 @@ def create(new: NewJob) -> Operation[Created]:
         raise JobIdTakenError(new.job.id) if new.shows(owner) else JobIdUnavailableError
     call = None if one is None else (yield from client_calls.find(one))
     if one is not None and call is not None and call.job_id is not None:
+        yield from deleting.check_not_deleted(call.job_id)
         yield from client_calls.keep(one, call, call.job_id)
         return Created(call.job_id, replayed=True)
     # Checked before the first write, so that a refusal undoes no transaction that others share.
@@ -113,6 +120,7 @@ def create(new: NewJob) -> Operation[Created]:
     destinations = yield from projects.destinations(new)
     yield from _check_priority(new.job)
     yield from check_registered(destinations, new.job.project)
+    held = yield from files.held(new)
     if new.job.adopted_from is not None and not (
         yield from close_doubt(new.job.adopted_from, new.job.created_at)
     ):
@@ -123,6 +131,7 @@ def create(new: NewJob) -> Operation[Created]:
     if new.job.adopted_from is not None:
         yield from reservations.move(new.job.adopted_from, new.job.id)
     yield from _add_metadata(new.job)
+    yield from files.link(new, held)
     yield from add_deliveries(new.job, destinations)
     if new.idempotency:
         yield from idempotency.keep(new.idempotency, new.job.id, new.job.created_at)
@@ -161,6 +170,7 @@ def _known(new: NewJob) -> Operation[Created | None]:
     if new.idempotency:
         before = yield from idempotency.find(new.idempotency)
         if before:
+            yield from deleting.check_not_deleted(before.job_id)
             return before
     if new.job.provider_job_id is not None:
         return (yield from _watched(new, new.job.provider_job_id))
@@ -178,6 +188,7 @@ def _watched(new: NewJob, provider_job_id: str) -> Operation[Created | None]:
         if not new.shows(project):
             raise UnknownProviderJobError(account, provider_job_id)
         if holder == account:
+            yield from deleting.check_not_deleted(job_id)
             return Created(job_id, replayed=True)
     return None
 

@@ -41,6 +41,7 @@ REQUEST_COLUMNS = (
     "title",
     *("resolution", "negative_prompt", "audio", "last_frame"),
     *("reference_images", "reference_videos", "reference_audios"),
+    "remix_of",
 )
 _REFERENCES = ("reference_images", "reference_videos", "reference_audios")
 _DIRECTION, _OWNER, _VERSION = _DOOR_FIELDS = ("direction", "wallet_address", "render_version")
@@ -133,6 +134,7 @@ def request_of(request: VideoRequest) -> tuple[Any, ...]:
         request.audio,
         request.last_frame,
         *(_list_text(getattr(request, name)) for name in _REFERENCES),
+        request.remix_of,
     )
 
 

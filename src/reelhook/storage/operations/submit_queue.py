@@ -5,6 +5,7 @@ of projects that have waiting jobs, and not on the number of jobs.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
@@ -15,6 +16,13 @@ from reelhook.storage.operations.rows import LISTED_JOB, STORED_JOB, listed_job_
 from reelhook.storage.operations.turns import LINES, waiting
 
 _WAITING = "account = ?1 AND project = ?2 AND status = 'accepted'"
+_SIZE = """
+coalesce(octet_length(image), 0) + coalesce(octet_length(provider_options), 0)
+  + coalesce((SELECT CAST(sum(f.size) AS BIGINT) FROM job_files j
+      JOIN files f ON f.project = j.project AND f.hash = j.hash
+      WHERE j.job_id = jobs.id), 0) * 4 / 3
+"""
+"""The bytes of a job's media and options as texts; base64 makes files longer by a third."""
 _IN_ORDER = "ORDER BY priority DESC, created_at, id"
 _KEYS = (
     f"SELECT -priority, created_at, id FROM jobs WHERE {_WAITING} AND {{condition}}"
@@ -31,12 +39,11 @@ _Line = tuple[str, str]
 _Condition = tuple[str, Instant]
 """A condition of the jobs to read, with `{at}` in the place of its time, and this time."""
 _WITHIN = f"""
-SELECT {STORED_JOB} FROM jobs WHERE id IN (SELECT id FROM (
-  SELECT id, size, sum(size) OVER (ORDER BY place) AS total FROM (
-    SELECT id, column2 AS place,
-      coalesce(octet_length(image), 0) + coalesce(octet_length(provider_options), 0) AS size
+SELECT {STORED_JOB}, media_bytes FROM (SELECT id AS chosen, media_bytes FROM (
+  SELECT id, media_bytes, sum(media_bytes) OVER (ORDER BY place) AS total FROM (
+    SELECT id, column2 AS place, {_SIZE} AS media_bytes
     FROM (VALUES {{wanted}}) AS wanted JOIN jobs ON id = column1) AS sized) AS summed
-  WHERE total - size < ?1)
+  WHERE total - media_bytes < ?1) AS fitting JOIN jobs ON jobs.id = chosen
 """
 
 
@@ -135,7 +142,8 @@ def _within(keys: Sequence[QueueKey], bytes_max: int) -> Operation[list[StoredJo
     wanted = padded([key.job_id for key in keys])
     values = ", ".join(f"(CAST(?{place} AS TEXT), {place})" for place, _ in enumerate(wanted, 2))
     rows = yield Statement(_WITHIN.format(wanted=values), (bytes_max, *wanted))
-    found = {stored.job.id: stored for stored in map(stored_job_of, rows)}
+    stored = (replace(stored_job_of(row[:-1]), size=row[-1]) for row in rows)
+    found = {one.job.id: one for one in stored}
     return [found[key.job_id] for key in keys if key.job_id in found]
 
 

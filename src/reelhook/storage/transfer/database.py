@@ -25,7 +25,9 @@ TABLES: dict[str, tuple[str, ...]] = {
     "audit": ("id",),
     "endpoints": ("id",),
     "notices": ("id", "endpoint_id"),
+    "files": ("project", "hash"),
     "jobs": ("id",),
+    "job_files": ("job_id", "hash"),
     "job_metadata": ("name", "value", "created_at", "job_id", "project"),
     "turns": ("account", "project"),
     "reservations": ("job_id", "owner"),
@@ -40,6 +42,11 @@ TABLES: dict[str, tuple[str, ...]] = {
     "commits": ("id",),
 }
 """All tables except the schema version, and their primary keys."""
+
+
+def batch_rows(table: str) -> int:
+    """Return the number of a table's rows that are read at once."""
+    return 1 if table == "files" else BATCH_ROWS  # a file may have 64 MiB
 
 
 class TransferDatabase(ABC):

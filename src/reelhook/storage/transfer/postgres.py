@@ -14,9 +14,9 @@ from reelhook.storage.postgres import driver as postgres
 from reelhook.storage.postgres.failover import FAILURES
 from reelhook.storage.postgres.pipeline import Pipeline
 from reelhook.storage.transfer.database import (
-    BATCH_ROWS,
     TABLES,
     TransferDatabase,
+    batch_rows,
     failure,
     key_range,
 )
@@ -119,7 +119,7 @@ class PostgresTransfer(TransferDatabase):
             # Sorted once, for all batches.
             async with self._connection.transaction(isolation="repeatable_read", readonly=True):
                 cursor = await self._connection.cursor(sql, *parameters)
-                while found := await cursor.fetch(BATCH_ROWS):
+                while found := await cursor.fetch(batch_rows(table)):
                     yield [tuple(row) for row in found]
         except FAILURES as error:
             raise failure(self.name, table, error) from error

@@ -14,9 +14,9 @@ from reelhook.storage.operation import Operation, Row
 from reelhook.storage.sqlite import driver as sqlite
 from reelhook.storage.sqlite.group_commit import run
 from reelhook.storage.transfer.database import (
-    BATCH_ROWS,
     TABLES,
     TransferDatabase,
+    batch_rows,
     failure,
     key_range,
 )
@@ -86,11 +86,11 @@ class SQLiteTransfer(TransferDatabase):
         while True:
             suffix, parameters = key_range(table, key, "?", after, upto)
             found = await self.fetch(
-                f"SELECT {', '.join(columns)} {suffix} LIMIT {BATCH_ROWS}", parameters
+                f"SELECT {', '.join(columns)} {suffix} LIMIT {batch_rows(table)}", parameters
             )
             if found:
                 yield found
-            if len(found) < BATCH_ROWS:
+            if len(found) < batch_rows(table):
                 return
             after = tuple(found[-1][number] for number in at)
 

@@ -1,4 +1,4 @@
-"""doors: fields of requests beyond the first door's, formats of webhook bodies
+"""doors: fields of requests beyond the first door's, and their files; formats of webhook bodies
 
 Processes of the previous version must not run at the same time: they would create jobs without
 these fields, and pay for a different video.
@@ -10,8 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from reelhook.storage.schema.migrations.dialects import Counter, where
+from reelhook.storage.schema.migrations.dialects import Counter, is_sqlite, where
 from reelhook.storage.schema.migrations.ending import end_jobs
+from reelhook.storage.schema.migrations.video_jobs_view import video_jobs
 
 revision = "0016"
 down_revision = "0015"
@@ -36,6 +37,7 @@ def _request_columns() -> list[sa.Column[Any]]:
         sa.Column("reference_images", sa.Text),
         sa.Column("reference_videos", sa.Text),
         sa.Column("reference_audios", sa.Text),
+        sa.Column("remix_of", sa.Text),
     ]
 
 
@@ -43,8 +45,38 @@ def upgrade() -> None:
     """Add the columns and tables."""
     for column in _request_columns():
         op.add_column("jobs", column)
+    _create_files()
     _add_formats()
     _create_client_calls()
+    _add_deletion()
+
+
+def _create_files() -> None:
+    """Add the files of requests, and the jobs that have them.
+
+    The body is the last column, so that SQLite reads the others without it. Images do not compress.
+    """
+    op.create_table(
+        "files",
+        sa.Column("project", sa.Text, primary_key=True),
+        sa.Column("hash", sa.Text, primary_key=True),
+        sa.Column("content_type", sa.Text, nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+    )
+    if not is_sqlite():
+        op.execute("ALTER TABLE files ALTER COLUMN body SET STORAGE EXTERNAL")
+    op.create_table(
+        "job_files",
+        sa.Column(
+            "job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+        ),
+        sa.Column("project", sa.Text, nullable=False),
+        sa.Column("hash", sa.Text, primary_key=True),
+        sa.ForeignKeyConstraint(["project", "hash"], ["files.project", "files.hash"]),
+    )
+    op.create_index("job_files_by_file", "job_files", ["project", "hash"])
 
 
 def _add_formats() -> None:
@@ -115,9 +147,41 @@ def _create_client_calls() -> None:
     op.create_index("client_calls_by_age", "client_calls", ["created_at"])
 
 
+# The code of a deleted job while the column is missing: its row stays, because it owns a video.
+_KEEP_DELETED = """
+UPDATE jobs SET code = 'deleted', error = 'This job was deleted' WHERE deleted_at IS NOT NULL
+"""
+_RESTORE_DELETED = """
+UPDATE jobs SET deleted_at = updated_at, code = NULL, error = NULL WHERE code = 'deleted'
+"""
+
+
+def _add_deletion() -> None:
+    """Add the time at which a job was deleted. Its row stays, and its events without a body."""
+    op.add_column("jobs", sa.Column("deleted_at", sa.BigInteger))
+    op.execute(_RESTORE_DELETED)
+    op.create_index(
+        "jobs_deleted", "jobs", ["project", "status"], **where("deleted_at IS NOT NULL")
+    )
+    op.execute("DROP VIEW video_jobs")
+    op.execute(video_jobs("deleted_at IS NULL"))
+
+
+def _remove_deletion() -> None:
+    """Remove it. A deleted job is then shown as an ended one without a request."""
+    op.execute("DROP VIEW video_jobs")
+    op.execute(video_jobs())
+    op.drop_index("jobs_deleted", "jobs")
+    op.execute(_KEEP_DELETED)
+    op.execute("DELETE FROM events WHERE length(body) = 0")
+    op.drop_column("jobs", "deleted_at")
+
+
 def downgrade() -> None:
     """Remove what was added. Jobs stay, except waiting ones that would be created differently."""
+    _remove_deletion()
     needs = " OR ".join(f"{column.name} IS NOT NULL" for column in _request_columns())
+    needs += " OR image LIKE 'file:%'"
     why = "The database was rolled back to a version that can't keep all that this job asked for; "
     end_jobs(
         f"status = 'accepted' AND ({needs})",
@@ -131,6 +195,8 @@ def downgrade() -> None:
         error=f"{why}whether its provider has it is not known, look there",
         next_at=True,
     )
+    op.drop_table("job_files")
+    op.drop_table("files")
     _remove_formats()
     op.drop_table("client_calls")
     for column in reversed(_request_columns()):

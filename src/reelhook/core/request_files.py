@@ -1,0 +1,66 @@
+"""Files of requests: stored apart from the request, and put back for the provider."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.media import File, file_of, hash_in, reference
+from reelhook.domain.problem import Problem
+from reelhook.domain.request import VideoRequest
+from reelhook.domain.request_media import media_of, stored_files, with_media
+
+T = TypeVar("T")
+THREAD_FROM_BYTES = 64 * 1024
+
+
+async def taken_out(request: VideoRequest) -> tuple[VideoRequest, tuple[File, ...]]:
+    """Return the request with a reference in place of each `data:` URI, and the files of these.
+
+    Raises `InvalidRequestError` for a URI whose base64 is wrong.
+    """
+    size = sum(len(text) for _, text in media_of(request) if text.startswith("data:"))
+    if not size:
+        return request, ()
+    return await _in_thread_if_large(size, lambda: _taken_out(request))
+
+
+def _taken_out(request: VideoRequest) -> tuple[VideoRequest, tuple[File, ...]]:
+    files: dict[str, File] = {}
+
+    def reference_of(name: str, text: str) -> str:
+        if not text.startswith("data:"):
+            return text
+        file = file_of(text)
+        if file is None:
+            raise _wrong(name, text)
+        file_hash = file.hash
+        files[file_hash] = file
+        return reference(file_hash)
+
+    return with_media(request, reference_of), tuple(files.values())
+
+
+def _wrong(name: str, uri: str) -> InvalidRequestError:
+    kind = uri.removeprefix("data:").partition("/")[0]
+    if kind == "image":
+        return InvalidRequestError(name, Problem.NOT_AN_IMAGE)
+    return InvalidRequestError(name, Problem.NOT_A_FILE, kind=kind)
+
+
+async def put_back(request: VideoRequest, files: Mapping[str, File]) -> VideoRequest:
+    """Return the request with its files as `data:` URIs. Raises `KeyError` if one is missing."""
+    needed = [files[file_hash] for file_hash in stored_files(request)]
+    if not needed:
+        return request
+    size = sum(len(file.body) for file in needed)
+
+    def uri_of(_: str, text: str) -> str:
+        file_hash = hash_in(text)
+        return text if file_hash is None else files[file_hash].uri
+
+    return await _in_thread_if_large(size, lambda: with_media(request, uri_of))
+
+
+async def _in_thread_if_large(size: int, work: Callable[[], T]) -> T:
+    return work() if size < THREAD_FROM_BYTES else await asyncio.to_thread(work)

@@ -1,0 +1,46 @@
+"""The media of a request: its images, videos and audio."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from reelhook.domain.media import hash_in
+from reelhook.domain.request import VideoRequest
+
+Change = Callable[[str, str], str]
+"""Returns the text in place of another one. It gets the field's name and the text."""
+_SINGLE = ("image", "last_frame")
+_LISTS = ("reference_images", "reference_videos", "reference_audios")
+
+
+def media_of(request: VideoRequest) -> Iterator[tuple[str, str]]:
+    """Yield the name of each field that has a medium, and its text."""
+    for name in _SINGLE:
+        if (text := getattr(request, name)) is not None:
+            yield name, text
+    for name in _LISTS:
+        for number, text in enumerate(getattr(request, name)):
+            yield f"{name}.{number}", text
+
+
+def with_media(request: VideoRequest, change: Change) -> VideoRequest:
+    """Return the request with each of its media changed."""
+    changed = {name: change(name, text) for name, text in media_of(request)}
+    single = {name: changed.get(name) for name in _SINGLE}
+    lists = {
+        name: tuple(changed[f"{name}.{number}"] for number in range(len(getattr(request, name))))
+        for name in _LISTS
+    }
+    return replace(
+        request,
+        image=single["image"],
+        last_frame=single["last_frame"],
+        reference_images=lists["reference_images"],
+        reference_videos=lists["reference_videos"],
+        reference_audios=lists["reference_audios"],
+    )
+
+
+def stored_files(request: VideoRequest) -> list[str]:
+    """Return the hashes of the stored files to which the request refers, each once."""
+    hashes = (hash_in(text) for _, text in media_of(request))
+    return list(dict.fromkeys(found for found in hashes if found is not None))

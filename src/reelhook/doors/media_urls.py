@@ -1,0 +1,37 @@
+"""The media that a request names: each is a URL that a provider fetches, or the file itself."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from reelhook.domain.request import check_file
+from reelhook.doors.context import HttpOptions
+
+MEDIA_FIELDS = {
+    "image": "image",
+    "last_frame": "image",
+    "reference_images": "image",
+    "reference_videos": "video",
+    "reference_audios": "audio",
+}
+"""The fields of a request with media, and the kind of each."""
+
+
+async def check_media_urls(options: HttpOptions, body: Any) -> None:
+    """Raise `InvalidRequestError` if a URL of the body may not be dialled.
+
+    `body` has the fields of `VideoRequest` by their names.
+    """
+    for field, kind, file in _files(body):
+        if not file.startswith("data:"):
+            check_file(file, field, kind)
+            await options.check_url(file, field=field, media=True)
+
+
+def _files(body: Any) -> Iterator[tuple[str, str, str]]:
+    """Iterate over the media: the field, the kind, and the URL."""
+    for field, kind in MEDIA_FIELDS.items():
+        given = getattr(body, field)
+        if isinstance(given, str):
+            yield field, kind, given
+        elif given is not None:
+            yield from ((f"{field}.{number}", kind, one) for number, one in enumerate(given))

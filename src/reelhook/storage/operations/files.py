@@ -1,0 +1,147 @@
+"""Operations on the files of requests. A file is stored before the first job that refers to it.
+
+So a large file delays no other write. A job holds its files by rows of `job_files`; a file without
+any is removed: at once with its last job's request, or by retention.
+"""
+
+from collections.abc import Sequence
+
+from reelhook.domain.event import Instant
+from reelhook.domain.media import File
+from reelhook.domain.request_media import stored_files
+from reelhook.ports import NewJob, Position, Removal
+from reelhook.storage.operation import Operation, Statement, concurrently, query
+
+FILES_SCANNED = 200
+BYTES_REMOVED = 16 * 1024 * 1024
+"""The bytes that one batch removes, or those of one file."""
+# Another process that stores the same file may need seconds for it.
+_EXISTS = (
+    "SELECT EXISTS (SELECT 1 FROM files WHERE project = ?1 AND hash = ?2)"
+    " /*pg , set_config('lock_timeout', '10s', TRUE) */"
+)
+_INSERT = (
+    "INSERT INTO files (project, hash, content_type, size, created_at, body)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (project, hash) DO NOTHING"
+)
+_UNUSED = (
+    "NOT EXISTS (SELECT 1 FROM job_files j WHERE j.project = files.project AND j.hash = files.hash)"
+)
+
+
+class FilesGoneError(Exception):
+    """Files that were just stored have been removed, because no job had them yet."""
+
+
+def keep(project: str, files: Sequence[File], now: Instant) -> Operation[None]:
+    """Store files, except those that the project has."""
+    for file in files:
+        file_hash = file.hash
+        if not (yield Statement(_EXISTS, (project, file_hash)))[0][0]:
+            values = (project, file_hash, file.content_type, len(file.body), now, file.body)
+            yield Statement(_INSERT, values)
+
+
+def of_project(project: str, hashes: Sequence[str]) -> Operation[dict[str, File]]:
+    """Return those of these files of a project that exist, by their hashes."""
+    found: dict[str, File] = {}
+    for file_hash in hashes:
+        rows = yield Statement(
+            "SELECT content_type, body FROM files WHERE project = ?1 AND hash = ?2",
+            (project, file_hash),
+        )
+        if rows:
+            found[file_hash] = File(*rows[0])
+    return found
+
+
+def held(new: NewJob) -> Operation[list[str]]:
+    """Return the stored files of a new job's request; none is removed before the job is stored.
+
+    Raises `FilesGoneError` if files that came with the job are not stored.
+    """
+    hashes = stored_files(new.request)
+    if not hashes:
+        return []
+    rows = yield Statement(
+        f"SELECT hash FROM files WHERE project = ?1 AND hash IN ({_numbers(hashes)})"
+        " ORDER BY hash /*pg FOR KEY SHARE */",
+        (new.job.project, *hashes),
+    )
+    if new.files and len(rows) < len(hashes):
+        raise FilesGoneError
+    return [row[0] for row in rows]
+
+
+def link(new: NewJob, hashes: Sequence[str]) -> Operation[None]:
+    """Record that a job's request refers to these files."""
+    yield from concurrently(
+        [
+            query(
+                "INSERT INTO job_files (job_id, project, hash) VALUES (?1, ?2, ?3)",
+                (new.job.id, new.job.project, file_hash),
+            )
+            for file_hash in hashes
+        ]
+    )
+
+
+def of_job(job_id: str) -> Operation[list[str]]:
+    """Return the hashes of a job's files."""
+    rows = yield Statement("SELECT hash FROM job_files WHERE job_id = ?1", (job_id,))
+    return [row[0] for row in rows]
+
+
+def remove_unused(project: str, hashes: Sequence[str]) -> Operation[int]:
+    """Remove those of these files that no request refers to. Return their number."""
+    if not hashes:
+        return 0
+    numbers = _numbers(hashes)
+    named = f"project = ?1 AND hash IN ({numbers})"
+    # A job that is being stored holds its files until it is visible to the next statement.
+    yield Statement(
+        f"SELECT hash FROM files WHERE {named} ORDER BY hash /*pg FOR UPDATE */",
+        (project, *hashes),
+    )
+    rows = yield Statement(
+        f"DELETE FROM files WHERE {named} AND {_UNUSED} RETURNING 1", (project, *hashes)
+    )
+    return len(rows)
+
+
+def expired(position: Position, before: Instant) -> Operation[Removal]:
+    """Remove the next unused files that were stored before that time."""
+    rows = yield Statement(
+        f"SELECT project, hash, size, created_at < ?1 AND {_UNUSED} FROM files"
+        " WHERE (project, hash) > (?2, ?3) ORDER BY project, hash LIMIT ?4",
+        (before, *(position or ("", "")), FILES_SCANNED),
+    )
+    removed, size, scanned = 0, 0, 0
+    for project, file_hash, bytes_, unused in rows:
+        if unused and removed and size + bytes_ > BYTES_REMOVED:
+            break
+        scanned += 1
+        if unused:
+            size += bytes_
+            removed += yield from remove_unused(project, [file_hash])
+    at_end = scanned == len(rows) < FILES_SCANNED
+    return Removal(removed, None if at_end else tuple(rows[scanned - 1][:2]))
+
+
+def remove_of_project(project: str) -> Operation[bool]:
+    """Remove the next files of a project without jobs. Return False if there were none."""
+    rows = yield Statement(
+        "SELECT hash, size FROM files WHERE project = ?1 ORDER BY hash LIMIT ?2",
+        (project, FILES_SCANNED),
+    )
+    doomed, size = list[str](), 0
+    for file_hash, bytes_ in rows:
+        size += bytes_
+        if doomed and size > BYTES_REMOVED:
+            break
+        doomed.append(file_hash)
+    return bool(doomed) and (yield from remove_unused(project, doomed)) > 0
+
+
+def _numbers(hashes: Sequence[str]) -> str:
+    return ", ".join(f"?{number}" for number in range(2, len(hashes) + 2))
