@@ -41,14 +41,16 @@ NEVER_CARRIED_OUT = {
     "POST /api/projects/{project_id}/budgets/raise",
     "POST /api/keys/{key_id}/budgets/raise",
     "POST /providers/{provider}/webhook/{token}",
+    "POST /v4/ai/video-model",
+    "POST /v4/ai/video-model/start",
     "POST /v1/videos/edits",
     "POST /v1/videos/extensions",
     "POST /v1/videos/characters",
     "GET /v1/videos/characters/{character_id}",
 }
 """They need a job's id in the query, one that runs or is in doubt, higher limits than those of a
-budget until a time to come, or an address that nobody can guess; or they only refuse. All others
-are carried out."""
+budget until a time to come, files that are files by their bytes, or an address that nobody can
+guess; or they only refuse. All others are carried out."""
 
 
 def check(response: Any) -> None:
