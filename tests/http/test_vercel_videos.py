@@ -162,6 +162,19 @@ async def _lost(server: Gateway) -> bool:
     return not state.state.stream_slots._taken
 
 
+async def test_a_call_that_may_not_wait_creates_no_job(tmp_path: Path) -> None:
+    async with served(tmp_path, streams_max=1) as server:
+        async with server.session.post(
+            f"{server.url}/v4/ai/video-model", json=FOX, headers=headers()
+        ) as response:
+            assert await response.content.readany()
+            refused = await generated(server, prompt="Another fox")
+            assert told(refused) == (503, "internal_server_error", None, "too_many_streams")
+            assert "Retry-After" in refused.headers
+            response.close()
+        assert await server.total() == 1
+
+
 async def test_a_server_that_stops_breaks_the_connection(tmp_path: Path) -> None:
     async with (
         served(tmp_path) as server,
