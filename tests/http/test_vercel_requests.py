@@ -13,10 +13,14 @@ from test_formats import verified
 from vercel_clients import event, generated, served, started, status_of, told
 
 from reelhook.domain.caller import OPERATOR
+from reelhook.domain.catalog import Account, ModelRoute
 from reelhook.domain.errors import CommitUnknownError
+from reelhook.domain.model import Model
 from reelhook.domain.request import VideoRequest
 from reelhook.doors.error_form import ErrorReply
+from reelhook.doors.vercel.body import OwnFields, VideoModelBody
 from reelhook.doors.vercel.errors import FORM
+from reelhook.doors.vercel.request import translated
 
 URL = "http://127.0.0.1:2"
 
@@ -100,6 +104,7 @@ async def test_an_image_in_the_body_has_the_type_that_its_bytes_show(tmp_path: P
         ({"duration": "long"}, "duration"),
         ({"resolution": "big"}, "resolution"),
         ({"aspectRatio": "wide"}, "aspectRatio"),
+        ({"aspectRatio": "1:1"}, "aspectRatio"),
         ({"image": {"type": "file", "mediaType": "image/png", "data": "aGVsbG8="}}, "image"),
         ({"image": {"type": "file", "mediaType": "image/png", "data": "§"}}, "image"),
         ({"inputReferences": [{"type": "file", "data": "aGVsbG8="}]}, "inputReferences.0"),
@@ -178,7 +183,28 @@ async def test_a_start_returns_the_secret_of_its_webhook_and_a_repeated_one_the_
         assert set(without) == {"jobId", "status"}
 
 
-async def test_a_size_becomes_the_resolution_of_a_model_that_has_those(tmp_path: Path) -> None:
-    async with served(tmp_path, AT_ONCE, providers=("fal",)) as one:
-        found = event(await generated(one, model="fal/fal-ai/veo3/fast"))
+@pytest.mark.parametrize(
+    ("given", "limits", "shape"),
+    [
+        ("1280x720", Model("m", sizes=(), resolutions=("720p",)), (None, "720p", "16:9")),
+        ("720x1280", Model("m", sizes=(), resolutions=("720p",)), (None, "720p", "9:16")),
+        ("1280x720", Model("m", sizes=(), resolutions=("1080p",)), ("1280x720", None, None)),
+        ("3840x2160", Model("m", sizes=(), resolutions=("4k",)), (None, "4k", "16:9")),
+        ("1280x720", Model("m", sizes=("1280x720",)), ("1280x720", None, None)),
+        ("1280x720", None, ("1280x720", None, None)),
+        ("720p", None, (None, "720p", None)),
+    ],
+)
+def test_a_size_becomes_the_resolution_of_a_model_that_has_only_those(
+    given: str, limits: Model | None, shape: tuple[str | None, ...]
+) -> None:
+    body = VideoModelBody(prompt="A fox", resolution=given)
+    route = ModelRoute("fal/m", "fal", "m", (Account("fal", "fal"),), limits)
+    request = translated(body, OwnFields(), "fal/m", route).request
+    assert (request.size, request.resolution, request.aspect_ratio) == shape
+
+
+async def test_a_model_of_another_provider_makes_the_video(tmp_path: Path) -> None:
+    async with served(tmp_path, AT_ONCE, providers=("fal",)) as server:
+        found = event(await generated(server, model="fal/fal-ai/veo3/fast"))
         assert found["type"] == "result", found

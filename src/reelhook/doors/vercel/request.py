@@ -7,7 +7,7 @@ from typing import Any
 
 from reelhook.domain.catalog import ModelRoute
 from reelhook.domain.errors import InvalidRequestError
-from reelhook.domain.model import ratio_of
+from reelhook.domain.model import lines_of, ratio_of
 from reelhook.domain.request import RESOLUTION, SIZE, VideoRequest, check_file
 from reelhook.doors.context import HttpOptions
 from reelhook.doors.vercel.body import OWN, FrameImage, OwnFields, VideoModelBody
@@ -107,11 +107,13 @@ def _shape(
     if re.fullmatch(RESOLUTION, size):
         return None, size, ratio
     limits = route.limits
-    if re.fullmatch(SIZE, size) and limits is not None and limits.resolutions:
-        lines = f"{min(map(int, size.split('x')))}p"
-        if size not in (limits.sizes or ()) and lines in limits.resolutions:
-            return None, lines, ratio or ratio_of(size)
-    return size, None, ratio
+    if limits is None or not re.fullmatch(SIZE, size) or size in (limits.sizes or ()):
+        return size, None, ratio
+    lines = min(map(int, size.split("x")))
+    named = next((one for one in limits.resolutions or () if lines_of(one) == lines), None)
+    if named is None or ratio not in {None, ratio_of(size)}:  # the domain names the contradiction
+        return size, None, ratio
+    return None, named, ratio_of(size)
 
 
 def _frames(body: VideoModelBody) -> tuple[str | None, str | None]:
