@@ -155,7 +155,7 @@ async def _created(
     return await create_once(
         context,
         asked.decisive,
-        lambda call: context.gateway.jobs.submit(
+        lambda call: context.gateway.new_jobs.submit(
             context.caller,
             asked.video,
             asked.url,
