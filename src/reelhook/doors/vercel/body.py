@@ -33,20 +33,20 @@ def _shown(*, strict: bool | None = None, **limits: Any) -> Any:
     return Field(strict=strict, json_schema_extra=limits)
 
 
-class Wire(BaseModel):
+class WireModel(BaseModel):
     """camelCase outside, snake_case inside."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
-class FrameImage(Wire):
+class FrameImage(WireModel):
     """The first or the last image of the video."""
 
     image: WireFile
     frame_type: Literal["first_frame", "last_frame"]
 
 
-class VideoModelBody(Wire):
+class VideoModelBody(WireModel):
     """A request for a video."""
 
     prompt: str | None = Field(

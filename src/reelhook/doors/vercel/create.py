@@ -34,7 +34,7 @@ from reelhook.doors.vercel.body import (
 from reelhook.doors.vercel.errors import MODEL_HEADER, UnknownModelError
 from reelhook.doors.vercel.request import check_urls, translated, unsupported
 from reelhook.doors.vercel.schemas import ERRORS, OPERATION_JOB, Started, WireWarning
-from reelhook.doors.vercel.waiting import TRIES, WAIT_SECONDS_MAX, Waiting, events
+from reelhook.doors.vercel.waiting import TRIES, WAIT_SECONDS_MAX, WaitingStream, events
 from reelhook.gateway import Created, IdempotencyKey
 
 router = APIRouter(
@@ -88,7 +88,7 @@ async def generate(context: ContextOf, model: ModelId = None, key: Key = None) -
         stack.enter_context(slots.take())  # not after the create, when nothing may be refused
         created = await _created(context, asked, idempotency, asked.own.callback_secret)
         slot = stack.pop_all()
-    return Waiting(events(context, created.job_id, asked.warnings), slot)
+    return WaitingStream(events(context, created.job_id, asked.warnings), slot)
 
 
 @router.post(

@@ -8,13 +8,13 @@ from typing import Any, Literal
 from pydantic import Field
 
 from reelhook.domain.job import Job, Status
-from reelhook.doors.vercel.body import Wire
+from reelhook.doors.vercel.body import WireModel
 
 Operation = dict[str, str]
 OPERATION_JOB = "jobId"
 
 
-class WireWarning(Wire):
+class WireWarning(WireModel):
     """A part of the request that was ignored."""
 
     type: str
@@ -23,7 +23,7 @@ class WireWarning(Wire):
     message: str | None = None
 
 
-class Started(Wire):
+class Started(WireModel):
     """The response to a start. A client keeps `operation`, and sends it for the status."""
 
     operation: dict[str, str]
@@ -33,7 +33,7 @@ class Started(Wire):
     )
 
 
-class VideoData(Wire):
+class VideoData(WireModel):
     """A finished video: a `url`, or `data` in base64."""
 
     type: Literal["url", "base64"]
@@ -42,7 +42,7 @@ class VideoData(Wire):
     media_type: str
 
 
-class VideoStatus(Wire):
+class VideoStatus(WireModel):
     """The status of an operation. `videos` only if it is completed, `error` only if it failed."""
 
     status: Literal["pending", "completed", "error", "cancelled"]
@@ -52,7 +52,7 @@ class VideoStatus(Wire):
     provider_metadata: dict[str, dict[str, Any]]
 
 
-class Specification(Wire):
+class Specification(WireModel):
     """The model's name for the client."""
 
     specification_version: Literal["v4"] = "v4"
@@ -60,7 +60,7 @@ class Specification(Wire):
     model_id: str
 
 
-class ListedModel(Wire):
+class ListedModel(WireModel):
     """A model that a request may name."""
 
     id: str
@@ -69,13 +69,13 @@ class ListedModel(Wire):
     model_type: Literal["video"] = "video"
 
 
-class GatewayConfig(Wire):
+class GatewayConfig(WireModel):
     """The models."""
 
     models: list[ListedModel]
 
 
-class ErrorObject(Wire):
+class GatewayErrorObject(WireModel):
     """The details of an error, with the remedy."""
 
     message: str
@@ -84,10 +84,10 @@ class ErrorObject(Wire):
     code: str = Field(description="Stable, for programs")
 
 
-class ErrorBody(Wire):
+class GatewayErrorBody(WireModel):
     """The form of every error below `/v4/ai`."""
 
-    error: ErrorObject
+    error: GatewayErrorObject
 
 
 _STATUS: dict[Status, Literal["completed", "error", "cancelled"]] = {
@@ -114,14 +114,14 @@ _REFUSALS = {
 ERRORS: dict[int | str, dict[str, Any]] = {
     **{
         status: {
-            "model": ErrorBody,
+            "model": GatewayErrorBody,
             "description": meaning,
             **({"headers": _RETRY_AFTER} if status in {429, 503} else {}),
         }
         for status, meaning in _REFUSALS.items()
     },
-    "4XX": {"model": ErrorBody, "description": "What is wrong, and what to do"},
-    "5XX": {"model": ErrorBody, "description": "reelhook or the provider failed"},
+    "4XX": {"model": GatewayErrorBody, "description": "What is wrong, and what to do"},
+    "5XX": {"model": GatewayErrorBody, "description": "reelhook or the provider failed"},
 }
 
 

@@ -14,7 +14,7 @@ from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.request import JOB_ID_CHARACTERS_MAX
 from reelhook.doors.context import ContextOf
 from reelhook.doors.policy import KeyRoute, needs
-from reelhook.doors.vercel.body import Wire
+from reelhook.doors.vercel.body import WireModel
 from reelhook.doors.vercel.result import Videos, videos_of, written
 from reelhook.doors.vercel.schemas import (
     ERRORS,
@@ -33,7 +33,7 @@ router = APIRouter(
 )
 
 
-class StatusBody(Wire):
+class StatusBody(WireModel):
     """The operation that a start returned."""
 
     operation: Any = Field(description="As `operation` of the start's response")

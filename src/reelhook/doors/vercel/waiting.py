@@ -34,7 +34,7 @@ class BrokenStreamError(Exception):
     """The stream ends without an answer, so that the client sends the request again."""
 
 
-class Waiting(StreamingResponse):
+class WaitingStream(StreamingResponse):
     """A stream that holds its slot for as long as it lasts."""
 
     media_type = "text/event-stream"
