@@ -67,7 +67,7 @@ tests/peers/node_modules/.done: tests/peers/package-lock.json
 	@npm ci --prefix tests/peers --silent --no-audit --no-fund && touch $@
 
 check-peers: $(VENV)/.dev $(PEERS)/.done tests/peers/node_modules/.done ## jobs through aimock and LiteLLM's proxy, which others wrote (Node 24.18 or newer)
-	@LITELLM=$(CURDIR)/$(PEERS)/bin/litellm $(BIN)/python -m pytest -m peers tests/peers
+	@LITELLM=$(CURDIR)/$(PEERS)/bin/litellm $(BIN)/python -m pytest -m peers tests/peers tests/docs/test_vercel_page.py
 
 # The vendors' servers with what they import, 4 GB; torch by itself, so that pip may take a build for
 # CPUs where it knows one.

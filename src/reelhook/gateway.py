@@ -75,6 +75,7 @@ from reelhook.service.in_doubt import InDoubtSubmissions
 from reelhook.service.jobs import Jobs
 from reelhook.service.keys import Keys
 from reelhook.service.models import ModelEstimate, Models, ProviderServer
+from reelhook.service.new_jobs import NewJobs
 from reelhook.service.operations import AccountStats, Operations, Stats, WatcherStats
 from reelhook.service.projects import ProjectFields, Projects
 from reelhook.service.provider_webhooks import ProviderWebhooks
@@ -128,6 +129,7 @@ __all__ = [
 class Gateway:
     """All use cases. The caller is the first argument of each."""
 
+    new_jobs: NewJobs
     jobs: Jobs
     client_calls: ClientCalls
     remixes: Remixes
@@ -200,18 +202,25 @@ def build_gateway(
     jobs = Jobs(
         store,
         providers,
-        catalog,
         recording,
         signals,
         followers,
-        client_calls,
-        destinations=Destinations(formats, has_default_endpoint=has_default_endpoint),
         submit_wait_seconds=submit_wait_seconds,
         clock=clock,
-        random=random,
     )
     in_doubt = InDoubtSubmissions(store, providers, signals, emit=emit, clock=clock, random=random)
     return Gateway(
+        new_jobs=NewJobs(
+            store,
+            providers,
+            catalog,
+            recording,
+            signals,
+            client_calls,
+            destinations=Destinations(formats, has_default_endpoint=has_default_endpoint),
+            clock=clock,
+            random=random,
+        ),
         jobs=jobs,
         client_calls=client_calls,
         remixes=Remixes(store),

@@ -17,7 +17,7 @@ HOUR = 3600
 
 async def submitted(engine: Engine, url: str, secret: str | None = None) -> str:
     request = VideoRequest(prompt="A fox", model="sora-2")
-    jobs = engine.service._jobs
+    jobs = engine.service._new_jobs
     created = await jobs.submit(OPERATOR, request, url, callback_secret=secret)
     await engine.service.cancel(created.job_id)
     return created.job_id

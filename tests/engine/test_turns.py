@@ -27,7 +27,7 @@ async def submit(
     """Submit a job of the project that its script begins with."""
     caller = OPERATOR.within(script.partition(" ")[0])
     request = VideoRequest(script, model=model)
-    created = await engine.service._jobs.submit(caller, request, priority=priority)
+    created = await engine.service._new_jobs.submit(caller, request, priority=priority)
     await engine.settled()
     assert isinstance(engine.clock, ManualClock)
     engine.clock.advance(0.001)

@@ -58,7 +58,7 @@ async def created_by(context: Context, body: dict[str, Any], *, counts: bool = T
     return await create_once(
         context,
         body,
-        lambda call: context.gateway.jobs.submit(
+        lambda call: context.gateway.new_jobs.submit(
             context.caller, request, idempotency=idempotency or None, call=call
         ),
         counts=counts,

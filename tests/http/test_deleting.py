@@ -114,7 +114,7 @@ async def test_another_project_can_not_delete_a_job(tmp_path: Path) -> None:
     async with gateway(tmp_path, AT_ONCE) as server:
         admit_callers(server)
         video = VideoRequest("A fox", model="openai/sora-2", seconds="1", size="64x64")
-        job_id = (await server.hook.gateway.jobs.submit(caller(OURS), video)).job_id
+        job_id = (await server.hook.gateway.new_jobs.submit(caller(OURS), video)).job_id
         await server.job_when(job_id, "completed")
         foreign = await server.delete(f"/api/jobs/{job_id}", headers=AS_THEIRS)
         assert foreign.refusal == (404, "job_not_found", None)

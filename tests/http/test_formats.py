@@ -56,7 +56,7 @@ async def only(client: Receiver) -> Webhook:
 
 async def submit(server: Gateway, url: str, **options: Any) -> str:
     request = VideoRequest(prompt="A fox", model="sora-2", seconds="1", size="64x64")
-    jobs = server.hook.gateway.jobs
+    jobs = server.hook.gateway.new_jobs
     return (await jobs.submit(OPERATOR, request, url, **options)).job_id
 
 
@@ -244,4 +244,4 @@ async def test_a_secret_needs_the_url_that_it_signs_for(tmp_path: Path) -> None:
     async with gateway(tmp_path) as server:
         request = VideoRequest(prompt="A fox", model="sora-2")
         with pytest.raises(InvalidRequestError, match="give that URL too"):
-            await server.hook.gateway.jobs.submit(OPERATOR, request, callback_secret=PLAIN)
+            await server.hook.gateway.new_jobs.submit(OPERATOR, request, callback_secret=PLAIN)

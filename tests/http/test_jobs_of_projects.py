@@ -30,7 +30,7 @@ async def admitting(
 
 
 async def completed(server: Gateway, project: str) -> str:
-    created = await server.hook.gateway.jobs.submit(caller(project), FOX)
+    created = await server.hook.gateway.new_jobs.submit(caller(project), FOX)
     await server.job_when(created.job_id, "completed")
     return created.job_id
 
@@ -180,7 +180,7 @@ async def test_a_stream_has_the_projects_own_events(tmp_path: Path) -> None:
 async def test_responses_to_a_whole_account_are_the_operators(tmp_path: Path) -> None:
     """Other projects' jobs may have led to them."""
     async with admitting(tmp_path, Faults()) as server:
-        created = await server.hook.gateway.jobs.submit(caller(OURS), FOX)
+        created = await server.hook.gateway.new_jobs.submit(caller(OURS), FOX)
         await server.job_when(created.job_id, "queued")
         store: Any = server.hook.gateway.waiting._store
         status = AccountStatus(reads=Waiting(1_767_225_600_000, "HTTP 429: 17 jobs are running"))
@@ -200,7 +200,7 @@ async def test_responses_to_a_whole_account_are_the_operators(tmp_path: Path) ->
 async def test_a_signed_link_opens_the_video_of_any_project(tmp_path: Path) -> None:
     key = "a key of the tests, long enough"
     async with receiver() as client, gateway(tmp_path, AT_ONCE, api_key=key) as server:
-        jobs = server.hook.gateway.jobs
+        jobs = server.hook.gateway.new_jobs
         created = await jobs.submit(caller(OURS), FOX, client.url)
         link = urlsplit((await client.ending(created.job_id)).body["videoUrl"])
         reply = await server.get(f"{link.path}?{link.query}")
@@ -210,7 +210,7 @@ async def test_a_signed_link_opens_the_video_of_any_project(tmp_path: Path) -> N
 async def test_why_a_provider_refuses_an_account_is_the_operators(tmp_path: Path) -> None:
     waiting = Faults(queue_seconds=1000)
     async with admitting(tmp_path, waiting) as server:
-        job_id = (await server.hook.gateway.jobs.submit(caller(OURS), FOX)).job_id
+        job_id = (await server.hook.gateway.new_jobs.submit(caller(OURS), FOX)).job_id
         video = (await server.job_when(job_id, "queued"))["soraJobId"]
     async with admitting(tmp_path, waiting, provider_key="a key that we don't have") as server:
         calls: list[tuple[str, Any]] = [

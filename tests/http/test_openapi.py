@@ -41,20 +41,22 @@ NEVER_CARRIED_OUT = {
     "POST /api/projects/{project_id}/budgets/raise",
     "POST /api/keys/{key_id}/budgets/raise",
     "POST /providers/{provider}/webhook/{token}",
+    "POST /v4/ai/video-model",
+    "POST /v4/ai/video-model/start",
     "POST /v1/videos/edits",
     "POST /v1/videos/extensions",
     "POST /v1/videos/characters",
     "GET /v1/videos/characters/{character_id}",
 }
 """They need a job's id in the query, one that runs or is in doubt, higher limits than those of a
-budget until a time to come, or an address that nobody can guess; or they only refuse. All others
-are carried out."""
+budget until a time to come, files that are files by their bytes, or an address that nobody can
+guess; or they only refuse. All others are carried out."""
 
 
 def check(response: Any) -> None:
     if response.status_code >= 400:
         error = response.json()
-        if response.request.path_url.startswith("/v1/"):
+        if response.request.path_url.startswith(("/v1/", "/v4/ai/")):
             error = error["error"]
             assert {"message", "type", "param", "code"} <= set(error), error
             assert error["message"]
@@ -65,7 +67,7 @@ def check(response: Any) -> None:
         assert error["code"]
 
 
-def fuzz(url: str, known: dict[str, list[str]]) -> dict[str, Counter[int]]:
+def fuzz(url: str, known: dict[str, list[Any]]) -> dict[str, Counter[int]]:
     """Call every operation of the document with requests made from it; count the statuses.
 
     `known` has three right values each, by the name of the parameter or field.
@@ -81,7 +83,7 @@ def fuzz(url: str, known: dict[str, list[str]]) -> dict[str, Counter[int]]:
     return {one.label: call_with_many(one, url, known) for one in operations}
 
 
-def call_with_many(operation: Any, url: str, known: dict[str, list[str]]) -> Counter[int]:
+def call_with_many(operation: Any, url: str, known: dict[str, list[Any]]) -> Counter[int]:
     statuses: Counter[int] = Counter()
     right = operation.as_strategy()
     wrong = operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE)
@@ -161,7 +163,7 @@ async def test_no_request_made_from_the_document_breaks_the_server(tmp_path: Pat
         assert not [line for line in server.logs if line["event"] == "http.failed"]
 
 
-async def ids_there_are(server: Gateway) -> dict[str, list[str]]:
+async def ids_there_are(server: Gateway) -> dict[str, list[Any]]:
     """Make three of everything that has an id."""
     endpoints = [(await server.endpoint(NOBODY))["id"] for _ in range(3)]
     jobs = [await server.submit(endpoints=endpoints) for _ in range(6)]
@@ -180,6 +182,7 @@ async def ids_there_are(server: Gateway) -> dict[str, list[str]]:
     return {
         "job_id": jobs[:3],
         "video_id": [video_id(one) for one in jobs[3:]],  # others, since both are deleted
+        "operation": [{"jobId": one} for one in jobs[:3]],
         "model": ["openai/sora-2", "sora-2", "openai"],
         "endpoint_id": endpoints,
         "delivery_id": [str(one["id"]) for one in await server.deliveries()],

@@ -112,8 +112,9 @@ async def test_a_call_is_taken_for_a_job_of_any_project(
 ) -> None:
     async with called(tmp_path, unused_tcp_port, "ark") as server:
         caller = Caller("prj_1", frozenset({Scope.SUBMIT}), key_id="key_1")
-        jobs = server.hook.gateway.jobs
-        created = await jobs.submit(caller, VideoRequest("A fox", model=ARK))
+        created = await server.hook.gateway.new_jobs.submit(
+            caller, VideoRequest("A fox", model=ARK)
+        )
         await server.job_when(created.job_id, "processing")
         server.time.advance(60)
         await server.job_when(created.job_id, "completed")
@@ -127,12 +128,14 @@ async def test_a_call_adopts_for_the_project_of_the_job_that_was_given_up(
         tmp_path, unused_tcp_port, "ark", faults=faults, submit_settle_seconds=0
     ) as server:
         caller = Caller("prj_1", frozenset({Scope.SUBMIT}), key_id="key_1")
-        jobs = server.hook.gateway.jobs
-        created = await jobs.submit(caller, VideoRequest("A fox", model=ARK))
+        created = await server.hook.gateway.new_jobs.submit(
+            caller, VideoRequest("A fox", model=ARK)
+        )
         await server.job_when(created.job_id, "failed")
         server.time.advance(100)
 
         async def adopted() -> StoredJob | None:
+            jobs = server.hook.gateway.jobs
             page = await jobs.jobs(caller)
             found = [one.job for one in page.jobs if one.job.adopted_from == created.job_id]
             return await jobs.job(caller, found[0].id) if found else None

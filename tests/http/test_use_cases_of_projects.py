@@ -117,20 +117,20 @@ async def _outcome(use: Use, stage: TwoProjects, thing: Any) -> tuple[Any, ...]:
 async def submitting(stage: TwoProjects) -> None:
     """The same idempotency key is another one in another project, even with another body."""
     key = IdempotencyKey(SOLE_HOLDER, "order-1", "a body")
-    jobs = stage.gateway.jobs
+    jobs = stage.gateway.new_jobs
     first = await jobs.submit(stage.theirs.caller, FOX, idempotency=key)
     second = IdempotencyKey(SOLE_HOLDER, "order-1", "another body")
     created = await jobs.submit(OURS, FOX, idempotency=second)
     assert not created.replayed
     assert created.job_id != first.job_id
-    job = (await jobs.job(OURS, created.job_id)).job
+    job = (await stage.gateway.jobs.job(OURS, created.job_id)).job
     assert (job.project, job.key_id) == (OURS.project, OURS.key_id)
     again = await jobs.submit(OURS, FOX, idempotency=second)
     assert (again.job_id, again.replayed) == (created.job_id, True)
 
 
 async def registering(stage: TwoProjects) -> None:
-    jobs, job = stage.gateway.jobs, stage.theirs.job
+    jobs, job = stage.gateway.new_jobs, stage.theirs.job
 
     async def register(stage: TwoProjects, provider_job_id: str) -> Any:
         return await jobs.register(OURS, provider_job_id)
@@ -193,11 +193,13 @@ async def choosing(stage: TwoProjects) -> None:
 
 
 RULES: dict[str, Rule] = {
-    "jobs.submit": submitting,
-    "jobs.remix": same_as_unknown(
-        lambda stage, job: stage.gateway.jobs.remix(OURS, job.id, "A fox"), "job", JobNotFoundError
+    "new_jobs.submit": submitting,
+    "new_jobs.remix": same_as_unknown(
+        lambda stage, job: stage.gateway.new_jobs.remix(OURS, job.id, "A fox"),
+        "job",
+        JobNotFoundError,
     ),
-    "jobs.register": registering,
+    "new_jobs.register": registering,
     "jobs.job": same_as_unknown(
         lambda stage, job: stage.gateway.jobs.job(OURS, job.id), "job", JobNotFoundError
     ),

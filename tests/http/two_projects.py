@@ -83,7 +83,7 @@ async def two_projects(tmp_path: Path) -> AsyncIterator[TwoProjects]:
 async def _in_doubt(server: Gateway, caller: Caller) -> tuple[str, str]:
     """Return a job in doubt, and its video at the provider."""
     jobs, known = server.hook.gateway.jobs, set(server.simulator.jobs)
-    job_id = (await jobs.submit(caller, UNRESOLVED)).job_id
+    job_id = (await server.hook.gateway.new_jobs.submit(caller, UNRESOLVED)).job_id
 
     async def given_up() -> bool:
         return (await jobs.job(caller, job_id)).job.status.terminal
@@ -96,7 +96,7 @@ async def _in_doubt(server: Gateway, caller: Caller) -> tuple[str, str]:
 async def _things(server: Gateway, caller: Caller, url: str, in_doubt: str, created: str) -> Things:
     use = server.hook.gateway
     endpoint = await use.endpoints.register(caller, url, {}, trusted=True)
-    job_id = (await use.jobs.submit(caller, FOX, f"{url}/own", endpoints=[endpoint.id])).job_id
+    job_id = (await use.new_jobs.submit(caller, FOX, f"{url}/own", endpoints=[endpoint.id])).job_id
 
     async def completed() -> Job | None:
         job = (await use.jobs.job(caller, job_id)).job

@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -58,6 +59,14 @@ class Access:
     def _download_signature(self, job_id: str) -> str:
         message = f"download:{job_id}".encode()
         return hmac.digest(self.download_key.encode(), message, sha256).hex()
+
+    def callback_secret(self, call: str) -> str:
+        """Return the secret that signs the webhooks of one call: the same whenever it is repeated.
+
+        It is in the form of Standard Webhooks.
+        """
+        digest = hmac.digest(self.download_key.encode(), f"callback:{call}".encode(), sha256)
+        return f"whsec_{b64encode(digest).decode()}"
 
     def is_key(self, text: str | None) -> bool:
         """Return True if the text is the API key. Compares in constant time."""

@@ -18,7 +18,7 @@ from reelhook.doors.context import HttpOptions
 from reelhook.doors.error_form import ErrorForm, ErrorForms
 from reelhook.doors.errors import OWN_FORM, install_errors
 from reelhook.doors.guard import Guard
-from reelhook.doors.limits import REFUSALS, Refusals
+from reelhook.doors.limits import REFUSALS, Refusals, StreamSlots
 from reelhook.doors.live import sse
 from reelhook.doors.native import (
     audit,
@@ -42,6 +42,9 @@ from reelhook.doors.openai import videos as openai_videos
 from reelhook.doors.openai.errors import FORM as OPENAI_FORM
 from reelhook.doors.openapi import describe_guard
 from reelhook.doors.policy import DeclaredRoutes, Policy
+from reelhook.doors.vercel import create as vercel_create
+from reelhook.doors.vercel import status as vercel_status
+from reelhook.doors.vercel.errors import FORM as VERCEL_FORM
 from reelhook.gateway import Gateway
 
 DESCRIPTION = """
@@ -76,9 +79,11 @@ ROUTERS = (
     callbacks.router,
     openai_content.router,
     openai_models.router,
+    vercel_create.router,
+    vercel_status.router,
     openai_refused.router,
 )
-ERROR_FORMS: Mapping[str, ErrorForm] = {"/v1": OPENAI_FORM}
+ERROR_FORMS: Mapping[str, ErrorForm] = {"/v1": OPENAI_FORM, "/v4/ai": VERCEL_FORM}
 """The forms of errors of the doors that have their own, by the beginning of their paths."""
 CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 CORS_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Range")
@@ -128,7 +133,7 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
     routes = declared_routes(app)
     app.state.gateway = gateway
     app.state.options = options
-    app.state.stream_slots = sse.StreamSlots(options.limits.streams_max)
+    app.state.stream_slots = StreamSlots(options.limits.streams_max)
     app.router.routes.extend(_API.routes)
     with_key = options.access.api_key is not None or options.access.key_made.known
     describe_guard(app, routes, with_key=with_key)

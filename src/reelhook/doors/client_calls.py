@@ -126,16 +126,18 @@ async def create_once(
     create: Callable[[ClientCall | None], Awaitable[Created]],
     *,
     counts: bool = True,
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> Created:
     """Create a job, or return that of an earlier try of the same call.
 
     `body` is the parsed body, and anything else that decides about the video. Without an
     `Idempotency-Key` its tries are found by the client's count. If the client `counts` none, a try
-    gets the job of a broken connection. Raises `LimitError` if the key's rate is exceeded.
+    gets the job of a broken connection. `timeout_seconds` is the client's, unless it names one.
+    Raises `LimitError` if the key's rate is exceeded.
     """
     request = context.request
     attempt: CreateAttempt = request.scope[_ATTEMPT]
-    call = await _call_of(context, body, counts=counts)
+    call = await _call_of(context, body, timeout_seconds, counts=counts)
     attempt.begin(context.caller, call)
     refusal: AccessRefusal | None = request.scope.get(RATE_REFUSAL)
     calls = context.gateway.client_calls
@@ -148,7 +150,9 @@ async def create_once(
     return created
 
 
-async def _call_of(context: Context, body: Any, *, counts: bool) -> ClientCall | None:
+async def _call_of(
+    context: Context, body: Any, timeout_seconds: float, *, counts: bool
+) -> ClientCall | None:
     """Return the call that a request is a try of; None if it can't be recognized."""
     headers = context.request.headers
     count = headers.get(RETRY_COUNT, "")
@@ -164,7 +168,7 @@ async def _call_of(context: Context, body: Any, *, counts: bool) -> ClientCall |
         context.request.url.path,
         fingerprint,
         int(count) if counts else None,
-        _timeout_seconds(context.request),
+        _timeout_seconds(context.request, timeout_seconds),
     )
 
 
@@ -177,13 +181,13 @@ def fingerprint_of(holder: str, body: Any) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def _timeout_seconds(request: Request) -> float:
+def _timeout_seconds(request: Request, by_default: float) -> float:
     for name in TIMEOUTS:
         with suppress(ValueError):
             seconds = float(request.headers.get(name, ""))
             if 0 < seconds < float("inf"):
                 return min(seconds, _TIMEOUT_SECONDS_MAX)
-    return TIMEOUT_SECONDS
+    return by_default
 
 
 def _rate_limited(refusal: AccessRefusal) -> LimitError:

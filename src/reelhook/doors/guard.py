@@ -23,7 +23,7 @@ from reelhook.doors.error_form import ErrorForms
 from reelhook.doors.errors import METHOD_NOT_ALLOWED
 from reelhook.doors.limits import LimitError, Refusals
 from reelhook.doors.multipart import FORM, media_type
-from reelhook.doors.policy import DeclaredRoutes, Files, Matched, Policy
+from reelhook.doors.policy import DeclaredRoutes, FileForms, Matched, Policy
 from reelhook.doors.rates import RateLimits, with_headers
 
 CALLER = "reelhook.caller"
@@ -171,6 +171,6 @@ def _awaits_continue(headers: Headers) -> bool:
 def _wrong_type(headers: Headers, matched: Matched) -> AccessRefusal | None:
     """Return the refusal of a body by its type; None if the route takes it."""
     sent = media_type(headers.get("content-type", ""))
-    if sent == "application/json" or (sent == FORM and matched.files is Files.FORM):
+    if sent == "application/json" or (sent == FORM and matched.files is FileForms.FORM):
         return None
-    return NO_JSON_OR_FORM if matched.files is Files.FORM else NO_JSON
+    return NO_JSON_OR_FORM if matched.files is FileForms.FORM else NO_JSON

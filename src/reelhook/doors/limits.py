@@ -1,7 +1,8 @@
 """The limits of requests and streams, and the log of refusals."""
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from starlette.exceptions import HTTPException
 log = structlog.get_logger()
 KIB = 1024
 MIB = 1024 * 1024
+STREAMS_RETRY_AFTER_SECONDS = 30
 LOG_SECONDS = 60.0
 """The minimum time between two log lines about refusals of one kind."""
 
@@ -94,3 +96,32 @@ class Refusals:
         log.warning(
             "http.refused", code=code, refused=self._unlogged.pop(code), **self._latest[code]
         )
+
+
+class StreamSlots:
+    """The streams that may be open at once."""
+
+    def __init__(self, streams_max: int) -> None:
+        self._max = streams_max
+        self._taken = 0
+
+    def check(self) -> None:
+        """Raise `LimitError` if no slot is free."""
+        if self._taken >= self._max:
+            raise LimitError(
+                503,
+                "too_many_streams",
+                f"{self._max} live streams are open, which is the limit; close some, follow "
+                "several jobs in one, or raise REELHOOK_STREAMS_MAX",
+                retry_after_seconds=STREAMS_RETRY_AFTER_SECONDS,
+            )
+
+    @contextlib.contextmanager
+    def take(self) -> Iterator[None]:
+        """Take a slot until the block ends. Raises `LimitError`."""
+        self.check()
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1

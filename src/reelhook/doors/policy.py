@@ -114,7 +114,7 @@ def need_of(route: BaseRoute) -> Need | None:
     return need if isinstance(need, Need) else None
 
 
-class Files(Enum):
+class FileForms(Enum):
     """The forms in which a route takes files. Its bodies may be larger than those of others."""
 
     INLINE = "inline"
@@ -125,20 +125,20 @@ class Files(Enum):
 
 def carries_files(endpoint: Endpoint) -> Endpoint:
     """Declare that a route takes files, in JSON or as a form. Stands below `needs`."""
-    setattr(endpoint, _FILES, Files.FORM)
+    setattr(endpoint, _FILES, FileForms.FORM)
     return endpoint
 
 
 def carries_inline_files(endpoint: Endpoint) -> Endpoint:
     """Declare that a route takes files in JSON. Stands below `needs`."""
-    setattr(endpoint, _FILES, Files.INLINE)
+    setattr(endpoint, _FILES, FileForms.INLINE)
     return endpoint
 
 
-def files_of(route: BaseRoute) -> Files | None:
+def files_of(route: BaseRoute) -> FileForms | None:
     """Return the forms in which a route takes files; None if it takes none."""
     files = getattr(getattr(route, "endpoint", None), _FILES, None)
-    return files if isinstance(files, Files) else None
+    return files if isinstance(files, FileForms) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class Matched:
     policy: Policy
     need: Need | None = None
     job_id: str | None = None
-    files: Files | None = None
+    files: FileForms | None = None
     counts_rate: bool = False
     allowed: tuple[str, ...] = ()
 

@@ -148,7 +148,7 @@ class CallbackStore(JobReads, AcceptanceStore, Protocol):
     """Finds the jobs that webhooks of providers are about."""
 
 
-class FileReads(Protocol):
+class RequestFileReads(Protocol):
     """Reads the files of requests."""
 
     async def files(self, project: str, hashes: Sequence[str]) -> dict[str, File]:
@@ -156,7 +156,7 @@ class FileReads(Protocol):
         ...
 
 
-class SubmitStore(AcceptanceStore, FileReads, Protocol):
+class SubmitStore(AcceptanceStore, RequestFileReads, Protocol):
     """Reads the jobs that wait to be created at a provider."""
 
     async def jobs_to_submit(

@@ -29,7 +29,7 @@ class Capabilities:
     `get_many`. `poll_seconds_min`: the least time between two reads of a job.
     `reads_per_second_max`: the limit for all reads of an account together; None: no known limit.
     `notifies`: it calls a URL that was passed with a create. `cancels`: it can stop a render.
-    `remixes`: it can change a finished video by a new prompt; see `Remixes`.
+    `remixes`: it can change a finished video by a new prompt; see `MayRemix`.
     `failures_are_free`: its documentation says that it never charges for a failed job. False: it
     may charge, or that is not known.
     """
@@ -157,7 +157,7 @@ class Cancels(Protocol):
         ...
 
 
-class Remixes(Protocol):
+class MayRemix(Protocol):
     """Creates remixes, if its `traits` say so: `submit` gets requests with `remix_of`."""
 
     async def lacks_remix(self) -> str | None:
@@ -199,7 +199,7 @@ class Checks(Protocol):
         ...
 
 
-class Provider(CreatesAndReads, Cancels, Remixes, FileReads, Webhooks, Checks, Protocol):
+class Provider(CreatesAndReads, Cancels, MayRemix, FileReads, Webhooks, Checks, Protocol):
     """One credential at one provider, with everything an adapter implements."""
 
     models: Sequence[Model]

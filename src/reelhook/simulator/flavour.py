@@ -58,7 +58,7 @@ class ListingStyle:
 
 
 @dataclass(frozen=True, slots=True)
-class Deleting:
+class DeleteEffect:
     """The effect of DELETE: its response, and whether the engine stops."""
 
     response: Callable[[str, Mapping[str, object]], Mapping[str, object]]
@@ -86,7 +86,7 @@ class Flavour:
     listing: ListingStyle | None = field(default_factory=ListingStyle)
     """None: a listing is refused with `no_listing`."""
     no_listing: SimulatedRefusal | None = None
-    deleting: Deleting | None = None
+    deleting: DeleteEffect | None = None
     """None: the route does not exist."""
     missing: Callable[[str], SimulatedRefusal] = lambda _: SimulatedRefusal(404, "Video not found")
     content_missing: SimulatedRefusal | None = None

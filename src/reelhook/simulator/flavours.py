@@ -14,7 +14,7 @@ from random import Random
 from reelhook.simulator import flavour_bodies as bodies
 from reelhook.simulator import flavour_reads as reads
 from reelhook.simulator.fault_injector import SimulatedRefusal
-from reelhook.simulator.flavour import Deleting, Flavour, ListingStyle
+from reelhook.simulator.flavour import DeleteEffect, Flavour, ListingStyle
 from reelhook.simulator.job import Phase, RenderState
 
 _USUAL = {
@@ -90,7 +90,7 @@ SGLANG = Flavour(
     progress=lambda state: state.progress,
     show=bodies.sglang,
     refuse=bodies.detail,
-    deleting=Deleting(_shown_as_deleted, stops=False),
+    deleting=DeleteEffect(_shown_as_deleted, stops=False),
     dead=SimulatedRefusal(503, "Offline request broker exited; restart the server.", code="error"),
     health={"status": "ok"},
 )
@@ -107,7 +107,7 @@ VLLM_OMNI = Flavour(
     refuse=bodies.vllm_error,
     forms_alone=True,
     listing=ListingStyle(limits=(0, 100), limit_default=None),
-    deleting=Deleting(_deleted, stops=True),
+    deleting=DeleteEffect(_deleted, stops=True),
     content_pending=lambda _, status: (
         SimulatedRefusal(422, "Video generation failed. Check job status for error details.")
         if status == "failed"
@@ -127,7 +127,7 @@ FASTVIDEO = Flavour(
     show=bodies.fastvideo,
     refuse=bodies.detail,
     listing=ListingStyle(limit_default=None, cursors=()),
-    deleting=Deleting(_shown_as_deleted, stops=False),
+    deleting=DeleteEffect(_shown_as_deleted, stops=False),
     content_pending=lambda _, status: (
         SimulatedRefusal(500, "Video generation failed")
         if status == "failed"
@@ -147,7 +147,7 @@ AQUILES = Flavour(
     show=bodies.aquiles,
     refuse=bodies.detail,
     listing=ListingStyle(limits=None, ordered=False, from_the_top=True),
-    deleting=Deleting(_deleted, stops=False),
+    deleting=DeleteEffect(_deleted, stops=False),
     content_missing=bodies.CRASH,
     content_pending=lambda *_: bodies.CRASH,
     busy=SimulatedRefusal(
@@ -171,7 +171,7 @@ TENSORRT_LLM = Flavour(
     refuse=bodies.tensorrt_error,
     created_status=202,
     listing=ListingStyle(pages=False, cursors=()),
-    deleting=Deleting(lambda *_: {"deleted": True}, stops=True),
+    deleting=DeleteEffect(lambda *_: {"deleted": True}, stops=True),
     missing=lambda job_id: SimulatedRefusal(404, f"Video {job_id} not found"),
     content_pending=lambda job_id, status: SimulatedRefusal(
         400, f"Video {job_id} is not ready (status: {status})"

@@ -38,9 +38,10 @@ from reelhook.gateway import (
 
 
 class JobFunctions:
-    """`hook.service`; see `Jobs`, `Contents` and `Feed`."""
+    """`hook.service`; see `NewJobs`, `Jobs`, `Contents` and `Feed`."""
 
     def __init__(self, gateway: Gateway) -> None:
+        self._new_jobs = gateway.new_jobs
         self._jobs = gateway.jobs
         self._contents = gateway.content
         self._feed = gateway.feed
@@ -52,12 +53,12 @@ class JobFunctions:
         idempotency: IdempotencyKey | None = None,
         endpoints: Sequence[str] = (),
     ) -> Created:
-        """See `Jobs.submit`."""
-        return await self._jobs.submit(OPERATOR, request, webhook_url, idempotency, endpoints)
+        """See `NewJobs.submit`."""
+        return await self._new_jobs.submit(OPERATOR, request, webhook_url, idempotency, endpoints)
 
     async def remix(self, job_id: str, prompt: str, webhook_url: str | None = None) -> Created:
-        """See `Jobs.remix`."""
-        return await self._jobs.remix(OPERATOR, job_id, prompt, webhook_url)
+        """See `NewJobs.remix`."""
+        return await self._new_jobs.remix(OPERATOR, job_id, prompt, webhook_url)
 
     async def register(
         self,
@@ -67,8 +68,8 @@ class JobFunctions:
         endpoints: Sequence[str] = (),
         account: str | None = None,
     ) -> Created:
-        """See `Jobs.register`."""
-        return await self._jobs.register(
+        """See `NewJobs.register`."""
+        return await self._new_jobs.register(
             OPERATOR, provider_job_id, job_id, webhook_url, endpoints, account
         )
 

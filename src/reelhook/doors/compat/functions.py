@@ -58,7 +58,7 @@ class Hook:
         signs the webhooks, and their bodies are in `callback_format`.
         """
         request = video_request(script, **{"model": self.default_model or "", **parameters})
-        created = await self.gateway.jobs.submit(
+        created = await self.gateway.new_jobs.submit(
             OPERATOR,
             request,
             webhook_url,

@@ -56,7 +56,7 @@ async def generate(
         size = len(await context.request.body())
         fingerprint = await in_thread_if_large(size, partial(_fingerprint, body, version))
         key = IdempotencyKey(holder, idempotency_key, fingerprint)
-    created = await context.gateway.jobs.submit(
+    created = await context.gateway.new_jobs.submit(
         context.caller,
         video,
         own_url,

@@ -1,9 +1,8 @@
 """Live events: Server-Sent Events, one per change, each with the webhook's body."""
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
@@ -15,44 +14,14 @@ from reelhook.domain.caller import Scope
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import sequence_of
 from reelhook.doors.context import Context, ContextOf
-from reelhook.doors.limits import LimitError
+from reelhook.doors.limits import StreamSlots
 from reelhook.doors.policy import KeyRoute, needs
 from reelhook.gateway import StoredEvent
 
 router = APIRouter(tags=["jobs"], route_class=KeyRoute)
 STREAM_JOBS_MAX = 100
 HEARTBEAT_SECONDS = 15.0
-RETRY_AFTER_SECONDS = 30
 _NOT_FOR_BROWSERS = frozenset({"providerVideoUrl", "contentExpiresAt"})
-
-
-class StreamSlots:
-    """The streams that may be open at once."""
-
-    def __init__(self, streams_max: int) -> None:
-        self._max = streams_max
-        self._taken = 0
-
-    def check(self) -> None:
-        """Raise `LimitError` if no slot is free."""
-        if self._taken >= self._max:
-            raise LimitError(
-                503,
-                "too_many_streams",
-                f"{self._max} live streams are open, which is the limit; close some, follow "
-                "several jobs in one, or raise REELHOOK_STREAMS_MAX",
-                retry_after_seconds=RETRY_AFTER_SECONDS,
-            )
-
-    @contextlib.contextmanager
-    def take(self) -> Iterator[None]:
-        """Take a slot until the block ends. Raises `LimitError`."""
-        self.check()
-        self._taken += 1
-        try:
-            yield
-        finally:
-            self._taken -= 1
 
 
 class EventStream(StreamingResponse):

@@ -75,7 +75,7 @@ async def register(context: ContextOf, body: RegisterBody) -> JobResponse:
     context = await context.within(body.project)
     if body.webhook_url is not None:
         await context.options.check_url(body.webhook_url)
-    created = await context.gateway.jobs.register(
+    created = await context.gateway.new_jobs.register(
         context.caller,
         body.sora_job_id,
         body.job_id,
