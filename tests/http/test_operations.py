@@ -19,6 +19,8 @@ ROUTES = {
     ("GET", "/v1/videos/characters/{character_id}"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{model}"),
+    ("GET", "/v4/ai/config"),
+    *(("POST", f"/v4/ai/video-model{path}") for path in ("", "/start", "/status")),
     ("POST", "/api/estimate"),
     ("POST", "/api/encryption/reencrypt"),
     *((method, "/api/projects/{project_id}/budgets") for method in ("GET", "PUT")),
