@@ -105,9 +105,12 @@ class Client:
         self._session = session
         self._url = url
 
-    async def __call__(self, status: int, method: str, path: str, body: object = None) -> Any:
+    async def __call__(
+        self, status: int, method: str, path: str, body: object = None, **headers: str
+    ) -> Any:
         """Send a request; return the JSON of the response, whose status is the expected one."""
-        async with self._session.request(method, self._url + path, json=body) as response:
+        url = self._url + path
+        async with self._session.request(method, url, json=body, headers=headers) as response:
             content = await response.read()
             assert b"stoplight.io/prism" not in content, (method, path, content)
             assert response.status == status, (method, path, content)
@@ -182,6 +185,17 @@ async def test_nothing_about_endpoints_and_keys_violates_the_document(send: Clie
     await send(200, "POST", f"/api/keys/{key}/rotate", {})
     await send(200, "POST", f"/api/keys/{key}/revoke")
     await send(200, "POST", f"/api/projects/{project}/close", {})
+
+
+async def test_nothing_of_vercels_door_violates_the_document(send: Client) -> None:
+    await send(200, "GET", "/v4/ai/config")
+    model = {"ai-model-id": "openai/sora-2"}
+    start = {"prompt": "A fox", "n": 1, "duration": 1, "resolution": "64x64"}
+    started = await send(200, "POST", "/v4/ai/video-model/start", start, **model)
+    operation = {"operation": started["operation"]}
+    await send.ended(started["operation"]["jobId"])
+    await send(200, "POST", "/v4/ai/video-model/status", operation)
+    await send(404, "POST", "/v4/ai/video-model/status", {"operation": {"jobId": "job_none"}})
 
 
 async def test_no_refusal_violates_the_document(send: Client) -> None:
