@@ -85,6 +85,14 @@ def test_every_process_has_the_memory_that_was_measured() -> None:
         assert f"MemoryMax={limit}G" in unit.read_text().splitlines()
 
 
+def test_every_file_of_the_source_that_the_docs_name_exists() -> None:
+    page = (DEPLOY.parent / "docs" / "production.md").read_text()
+    named = re.findall(r"/opt/reelhook-source/(\S+)", page)
+    named += re.findall(r"(?:cp|-r) ((?:deploy|requirements)/\S+)", page)
+    assert {name.partition("/")[0] for name in named} == {"deploy", "requirements"}
+    assert [name for name in named if not (DEPLOY.parent / name).exists()] == []
+
+
 def test_the_shell_reads_the_settings_of_the_docs_as_systemd_does(tmp_path: Path) -> None:
     page = (DEPLOY.parent / "docs" / "production.md").read_text()
     block = next(one for one in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "_URL=" in one)
