@@ -21,6 +21,9 @@ AT_ONCE = 8
 INNOCENT_SECONDS = 0.05
 ANSWER_SECONDS_MAX = 20.0
 JSON = "application/json"
+CREATE = "/api/generate"
+REGISTER = "/api/jobs/register"
+"""A route that takes no files, and so refuses bodies above 1 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +43,17 @@ class Upload:
     length: int
     key: str = KEY
     content_type: str = JSON
+    path: str = CREATE
 
 
 UPLOADS: Mapping[str, Upload] = {
     "401, 900 kB": Upload(401, 900 * KILOBYTE, key="wrong"),
-    "413, 3 MB, without a key": Upload(413, 3000 * KILOBYTE, key="wrong"),
-    "413, 3 MB": Upload(413, 3000 * KILOBYTE),
+    "401, 3 MB": Upload(401, 3000 * KILOBYTE, key="wrong"),
+    "413, 3 MB, without a key": Upload(413, 3000 * KILOBYTE, key="wrong", path=REGISTER),
+    "413, 3 MB": Upload(413, 3000 * KILOBYTE, path=REGISTER),
     "415, 900 kB": Upload(415, 900 * KILOBYTE, content_type="text/plain"),
     "400, 900 kB": Upload(400, 900 * KILOBYTE),
+    "400, 3 MB": Upload(400, 3000 * KILOBYTE),
 }
 
 
@@ -124,9 +130,9 @@ async def ask(way: Way, connection: Connection) -> int:
 async def upload_with_curl(way: Way, upload: Upload, body: Path) -> str:
     """Send one as many clients do, by HTTP/2 where there is TLS; return its status."""
     where = (
-        ("--connect-to", f"{NAME}:443:127.0.0.1:{way.port}", f"https://{NAME}/api/generate")
+        ("--connect-to", f"{NAME}:443:127.0.0.1:{way.port}", f"https://{NAME}{upload.path}")
         if way.tls
-        else (f"http://127.0.0.1:{way.port}/api/generate",)
+        else (f"http://127.0.0.1:{way.port}{upload.path}",)
     )
     process = await asyncio.create_subprocess_exec(
         *("curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "20"),
@@ -188,7 +194,7 @@ async def innocent(way: Way) -> AsyncIterator[Innocent]:
 async def late_body(way: Way, upload: Upload, wait_seconds: float) -> str:
     """Send a body so long after its head; return the status of the response."""
     async with connected(way) as connection:
-        await connection.send(connection.head("POST", "/api/generate", upload.length, upload))
+        await connection.send(connection.head("POST", upload.path, upload.length, upload))
         await asyncio.sleep(wait_seconds)
         with contextlib.suppress(OSError):  # refused before, and to be read all the same
             await connection.send(b"x" * upload.length)
@@ -247,7 +253,7 @@ async def timed_calls(way: Way, count: int) -> tuple[list[float], list[float]]:
     async with connected(way) as connection:
         for _ in range(count):
             started = time.monotonic()
-            await connection.send(connection.head("POST", "/api/generate", len(body)) + body)
+            await connection.send(connection.head("POST", CREATE, len(body)) + body)
             if await connection.status() != 200:
                 raise RuntimeError("a create was refused")
             creates.append(time.monotonic() - started)

@@ -72,6 +72,8 @@ def _nginx(place: Place, program: str) -> Sequence[str]:
         "nginx.conf",
         place,
         {
+            "    listen [::]:80;\n": "",  # not every machine has IPv6
+            "    listen [::]:443 ssl http2;\n": "",
             "listen 80;": f"listen 127.0.0.1:{place.plain_port};",
             "listen 443 ": f"listen 127.0.0.1:{place.port} ",
             f"{live}/fullchain.pem": str(place.chain),
@@ -112,8 +114,10 @@ def _haproxy(place: Place, program: str) -> Sequence[str]:
         "haproxy.cfg",
         place,
         {
-            "bind :80": f"bind 127.0.0.1:{place.plain_port}",
-            "bind :443": f"bind 127.0.0.1:{place.port}",
+            # Only root can become another user.
+            "    user haproxy\n    group haproxy\n    chroot /var/lib/haproxy\n": "",
+            "bind :::80 v4v6": f"bind 127.0.0.1:{place.plain_port}",
+            "bind :::443 v4v6": f"bind 127.0.0.1:{place.port}",
             f"/etc/haproxy/{NAME}.pem": str(both),
         },
     )

@@ -351,6 +351,14 @@ async def test_clocks_that_differ_are_told() -> None:
             assert told(findings, f"clock of 127.0.0.1:{simulated.port}")[0] == verdict
 
 
+async def test_a_default_model_that_is_needed_and_not_set_is_named_with_its_setting() -> None:
+    findings = await found(fal_key="k", fal_base_url="http://127.0.0.1:9")
+    verdict, message = told(findings, "default model")
+    assert verdict == "warning"
+    assert message.startswith("is not set, so each request must name a model")
+    assert "REELHOOK_DEFAULT_MODEL" in message
+
+
 async def test_a_default_model_that_no_provider_has_is_told() -> None:
     findings = await found(fal_key="k", fal_base_url="http://127.0.0.1:9", default_model="sora-2")
     assert told(findings, "default model")[0] == "warning"

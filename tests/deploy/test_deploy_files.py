@@ -50,6 +50,21 @@ def test_the_units_are_what_systemd_takes(unit: Path, tmp_path: Path) -> None:
     run(str(ANALYZE), "verify", "--man=no", str(there))
 
 
+@pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is missing")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: str(unit.name))
+def test_systemd_finds_the_units_hardly_exposed(unit: Path) -> None:
+    # In tenths of the 10 points of a unit without any option.
+    run(str(ANALYZE), "security", "--offline=true", "--threshold=20", "--no-pager", str(unit))
+
+
+def test_the_proxies_listen_on_ipv6_too() -> None:
+    nginx = (DEPLOY / "nginx.conf").read_text()
+    assert re.findall(r"listen (\d.*);", nginx) == re.findall(r"listen \[::\]:(.*);", nginx)
+    binds = re.findall(r"^ *bind (.*)$", (DEPLOY / "haproxy.cfg").read_text(), re.MULTILINE)
+    assert binds
+    assert all(re.match(r":::\d+ v4v6", bind) for bind in binds)
+
+
 @pytest.mark.parametrize("file", sorted(DEPLOY.iterdir()), ids=lambda file: str(file.name))
 def test_every_setting_that_is_named_exists(file: Path) -> None:
     known = {environment_name(field) for field in Settings.model_fields}
@@ -68,6 +83,14 @@ def test_every_process_has_the_memory_that_was_measured() -> None:
     assert limits == [f"{limit}Gi"] * 2
     for unit in UNITS:
         assert f"MemoryMax={limit}G" in unit.read_text().splitlines()
+
+
+def test_every_file_of_the_source_that_the_docs_name_exists() -> None:
+    page = (DEPLOY.parent / "docs" / "production.md").read_text()
+    named = re.findall(r"/opt/reelhook-source/(\S+)", page)
+    named += re.findall(r"(?:cp|-r) ((?:deploy|requirements)/\S+)", page)
+    assert {name.partition("/")[0] for name in named} == {"deploy", "requirements"}
+    assert [name for name in named if not (DEPLOY.parent / name).exists()] == []
 
 
 def test_the_shell_reads_the_settings_of_the_docs_as_systemd_does(tmp_path: Path) -> None:

@@ -12,6 +12,10 @@ from reelhook.ports import ServedModels
 
 NAMES_MAX = 5
 """The most models of a server that a message names."""
+UNSET = (
+    "is not set, so each request must name a model, as provider/model; "
+    "set REELHOOK_DEFAULT_MODEL for requests that name none"
+)
 Served = dict[str, ServedModels | None]
 """The models that the servers of accounts report, by account id."""
 
@@ -47,7 +51,7 @@ def _model(
     try:
         choice = catalog.choose(name)
     except InvalidRequestError as error:
-        return warning(subject, error.message)
+        return warning(subject, error.message if chosen else UNSET)
     reported = [
         server for account in choice.accounts if (server := served.get(account.id)) and server.names
     ]
