@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from itertools import count
 from urllib.parse import urlsplit, urlunsplit
 
+import pytest
+
 from reelhook.storage.postgres import driver as postgres
 from reelhook.storage.schema import migrate as migrations
 
@@ -57,6 +59,13 @@ async def fresh_database(server: str) -> AsyncIterator[str]:
         yield on(server, name)
     finally:
         await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(name="url")
+async def fresh_url(postgres_url: str) -> AsyncIterator[str]:
+    """A database of the test's own, for modules whose tests change its schema."""
+    async with fresh_database(postgres_url) as one:
+        yield one
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reelhook.domain.breaker import CircuitBreaker
-from reelhook.domain.budget import NO_LIMITS, BudgetLimits
+from reelhook.domain.budget import JOBS, NO_LIMITS, BudgetLimits
 from reelhook.domain.conflicts import JobDeletedError
 from reelhook.domain.endpoint import BUDGET_EVENTS, EndpointKind, EventName, url_id
 from reelhook.domain.job import Status
@@ -22,6 +22,7 @@ from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.schema.rolling_back import rollback
 from reelhook.storage.store import Store
 
+from .postgres_databases import fresh_url  # noqa: F401 - the fixture `url`
 from .samples import (
     ACCOUNT,
     CAT,
@@ -115,6 +116,20 @@ async def test_a_waiting_job_ends_with_an_event_when_what_it_asked_for_is_lost(
             assert body["sequence"] == 1
         ended = await store.events_after(None, 100)
         assert len(ended.events) == len(names)
+
+
+async def test_what_a_waiting_job_had_reserved_is_released_when_it_ends(
+    target: Path | str,
+) -> None:
+    async with store_on(target) as store:
+        await store.set_budget("project:default", BudgetLimits(jobs_in_flight=2), NOW, bill_of)
+        for name in ("plain", "references"):
+            await store.create(replace(demanding(name), prices=(None,)))
+    go_back(target, "0016_doors")
+    migrations.migrate(target)
+    async with store_on(target) as store:
+        state = await store.budget("project:default", NOW)
+        assert state.sums["now", JOBS].reserved == 1
 
 
 async def test_a_create_that_is_under_way_ends_in_doubt_and_is_not_sent_again(

@@ -15,6 +15,7 @@ from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.schema.rolling_back import RolledBack, rollback
 from reelhook.storage.store import Store
 
+from .postgres_databases import fresh_url  # noqa: F401 - the fixture `url`
 from .samples import ENDPOINT, NOW, RUNNING, URL, due_now, moved, new, queued
 
 KEYS = Keyring([EncryptionKey.of(bytes(32))])

@@ -14,6 +14,7 @@ from reelhook.storage.schema import rolling_back
 from reelhook.storage.sqlite.witness import Witness
 from reelhook.storage.store import Store
 
+from .postgres_databases import fresh_url  # noqa: F401 - the fixture `url`
 from .samples import ENDPOINT
 
 KEYS = Keyring([EncryptionKey.of(bytes(32))])

@@ -26,18 +26,11 @@ from reelhook.storage.schema.compatibility import EARLIER_MAY_RUN, may_use, numb
 from reelhook.storage.schema.rolling_back import rollback
 from reelhook.storage.store import Store
 
-from .postgres_databases import fresh_database
+from .postgres_databases import fresh_url  # noqa: F401 - the fixture `url`
 from .samples import ACCOUNT, ENDPOINT, URL, due_now, new, queued, statement, submitting
 
 FAR = 10**15
 NEWEST = migrations.revisions()[-1]
-
-
-@pytest.fixture
-async def url(postgres_url: str) -> AsyncIterator[str]:
-    """A database of the test's own, since these tests change its schema."""
-    async with fresh_database(postgres_url) as one:
-        yield one
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Runs the store's operations on secrets within a revision."""
+"""Runs the store's operations within a revision."""
 
 import re
 from typing import Any, TypeVar
@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from reelhook.storage.at_rest import AtRest
-from reelhook.storage.operation import Operation, Row, Statement
+from reelhook.storage.operation import Operation, Row, Statement, StatementBatch
 
 T = TypeVar("T")
 
@@ -27,9 +27,12 @@ def run(operation: Operation[T]) -> T:
     try:
         while True:
             yielded = operation.send(rows)
-            if not isinstance(yielded, Statement):
+            if isinstance(yielded, StatementBatch):
+                rows = [_rows(statement) for statement in yielded.statements]
+            elif isinstance(yielded, Statement):
+                rows = _rows(yielded)
+            else:
                 raise TypeError(yielded)
-            rows = _rows(yielded)
     except StopIteration as stop:
         result: T = stop.value
         return result

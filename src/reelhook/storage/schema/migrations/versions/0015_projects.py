@@ -68,6 +68,8 @@ def upgrade() -> None:
     _create_processes()
     for column in _job_columns():
         op.add_column("jobs", column)
+    op.create_index("jobs_by_project", "jobs", ["project", "created_at", "id"])
+    op.create_index("jobs_by_project_status", "jobs", ["project", "status", "created_at", "id"])
     _create_filters()
     _create_turns()
     op.add_column("events", _project())
@@ -82,12 +84,8 @@ def _create_filters() -> None:
 
     The project is their last column: it is compared in the index, and without it, as the operator
     lists jobs, the order is still that of the list. Rows of `job_metadata` repeat `jobs.metadata`.
-    `jobs_by_project` has the status last, by which a project's jobs are counted.
     """
     by_age = ["created_at", "id", "project"]
-    op.drop_index("jobs_by_status", "jobs")
-    op.create_index("jobs_by_status", "jobs", ["status", *by_age])
-    op.create_index("jobs_by_project", "jobs", ["project", "created_at", "id", "status"])
     op.create_index("jobs_by_model", "jobs", ["model", *by_age])
     op.create_index("jobs_by_code", "jobs", ["code", *by_age], **where("code IS NOT NULL"))
     op.create_index(
@@ -204,6 +202,7 @@ def _create_budgets() -> None:
         sa.Column("limits", sa.Text, nullable=False),
         sa.Column("raised", sa.Text),
         sa.Column("raised_until", sa.BigInteger),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "spending",
@@ -314,10 +313,9 @@ def downgrade() -> None:
     for index in (
         "jobs_submitting",
         *("jobs_waiting", "jobs_by_external_id", "jobs_by_code", "jobs_by_model"),
-        *("jobs_by_project", "jobs_by_status"),
+        *("jobs_by_project_status", "jobs_by_project"),
     ):
         op.drop_index(index, "jobs")
-    op.create_index("jobs_by_status", "jobs", ["status", "created_at", "id"])
     for column in reversed(_job_columns()):
         op.drop_column("jobs", column.name)
     op.execute(_ONLY_EVENTS_OF_JOBS)
