@@ -175,14 +175,20 @@ async def test_an_event_that_the_format_does_not_report_is_not_resent(store: Sto
     assert (await the_due(store, LATE)).event.body == BODY
 
 
-async def test_an_event_of_the_time_before_the_format_can_be_resent(store: Store) -> None:
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("attempts_kept", [True, False])
+async def test_an_event_of_the_time_before_the_format_can_be_resent(
+    store: Store, sql: Sql, named: bool, attempts_kept: bool
+) -> None:
     await store.create_endpoint(replace(IN_ENDS, format="reelhook"))
     job = await started(store)
     await moved(store, job.apply(RUNNING, NOW))
     first = await the_due(store)
     await settled(store, first, OK)
     await change_format(store, "ends")
-    await store.resend_one(first.delivery.id, first.event.sequence, LATE)
+    if not attempts_kept:
+        await sql("DELETE FROM attempts")
+    await store.resend_one(first.delivery.id, first.event.sequence if named else None, LATE)
     assert (await the_due(store, LATE)).event == first.event
 
 

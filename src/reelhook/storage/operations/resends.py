@@ -7,6 +7,7 @@ from reelhook.domain.audit import AuditEntry, Value
 from reelhook.domain.delivery import Delivery
 from reelhook.domain.endpoint import DEFAULT_FORMAT, lane_of
 from reelhook.domain.errors import (
+    DeliveryNotFoundError,
     EndpointNotFoundError,
     ResendNotFoundError,
     UnknownEventError,
@@ -42,13 +43,17 @@ RETURNING id
 """
 _FORMAT = """
 SELECT coalesce(d.format, e.format) FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id
-WHERE d.id = ?1
+WHERE d.id = ?1 /*pg FOR KEY SHARE OF d */
 """
 # An event that was written before the format was chosen has no other body than the default one.
-_WAS_OFFERED = """
-SELECT 1 FROM event_bodies WHERE delivery_id = ?1 AND sequence = ?2
-UNION ALL SELECT 1 FROM attempts WHERE delivery_id = ?1 AND sequence = ?2
-UNION ALL SELECT 1 FROM undelivered WHERE delivery_id = ?1 AND sequence = ?2 LIMIT 1
+_OFFERED = """
+SELECT max(sequence) FROM (
+  SELECT sequence FROM event_bodies WHERE delivery_id = ?1
+  UNION ALL SELECT sequence FROM attempts WHERE delivery_id = ?1
+  UNION ALL SELECT sequence FROM undelivered WHERE delivery_id = ?1
+  UNION ALL SELECT delivered_sequence FROM deliveries WHERE id = ?1 AND NOT EXISTS
+    (SELECT 1 FROM event_bodies WHERE delivery_id = ?1)) AS offered
+WHERE CAST(?2 AS INTEGER) IS NULL OR sequence = ?2
 """
 # The newest resend replaces the delivery and all of its earlier resends.
 _MARK = """
@@ -87,18 +92,16 @@ def _reported(known: Delivery, sequence: int | None) -> Operation[int]:
     """
     first = known.resend_of or known.id
     rows = yield Statement(_FORMAT, (first,))
+    if not rows:
+        raise DeliveryNotFoundError(first)  # it was deleted with its job
     body_format = rows[0][0]
     if body_format == DEFAULT_FORMAT:
         if sequence is not None:
             return sequence
         newest = "SELECT max(sequence) FROM events WHERE job_id = ?1"
         rows = yield Statement(newest, (known.job_id,))
-    elif sequence is None:
-        newest = "SELECT max(sequence) FROM event_bodies WHERE delivery_id = ?1"
-        rows = yield Statement(newest, (first,))
     else:
-        offered = yield Statement(_WAS_OFFERED, (first, sequence))
-        rows = [(sequence if offered else None,)]
+        rows = yield Statement(_OFFERED, (first, sequence))
     found: int | None = rows[0][0]
     if found is None:
         named = None if body_format == DEFAULT_FORMAT else body_format
