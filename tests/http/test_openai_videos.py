@@ -152,6 +152,7 @@ async def test_a_list_says_which_parameter_is_wrong(tmp_path: Path) -> None:
                 await sdk.videos.list(extra_query=query)
             [name] = query
             assert told(refused.value) == (400, "invalid_request_error", name, "invalid_request")
+            assert refused.value.message.partition(" - ")[2].startswith(f"{name} must be")
 
 
 # -- files ----------------------------------------------------------------------------------------

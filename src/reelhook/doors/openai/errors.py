@@ -24,13 +24,20 @@ _NAMES: Mapping[str, str] = {
     "cursor": "after",
     "job_id": "video_id",
 }
-_MESSAGES = {"job_not_found": "Video not found; GET /v1/videos lists them"}
+_MESSAGES = {
+    "job_not_found": "Video not found; GET /v1/videos lists them",
+    "job_deleted": "The video of this request was deleted; "
+    "to make it again, send another Idempotency-Key",
+}
+_OF_AFTER = "after must be the id of a video that GET /v1/videos has listed"
 
 
 def _error(reply: ErrorReply) -> JSONResponse:
     status = _STATUS.get(reply.status, reply.status)
     error: dict[str, str | None] = {
-        "message": _MESSAGES.get(reply.code, reply.message),
+        "message": _OF_AFTER
+        if reply.field == "after"
+        else _MESSAGES.get(reply.code, reply.message),
         "type": _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error"),
         "param": None if reply.field == "body" else reply.field,  # the whole body is no field
         "code": reply.code,
