@@ -7,6 +7,7 @@ import pytest
 from reelhook.domain.catalog import Account, Catalog, ModelRoute
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.model import Model
+from reelhook.domain.price import ModelPrice, PriceLine
 from reelhook.domain.request import VideoRequest
 
 from .samples import seeded
@@ -132,6 +133,21 @@ def test_a_size_and_a_ratio_that_contradict_each_other_are_refused_for_any_model
     with pytest.raises(InvalidRequestError, match="1:1 does not match size 1280x720") as told:
         CATALOG.choose(name).check(request)
     assert told.value.field == "aspect_ratio"
+
+
+def test_a_version_of_a_listed_model_has_its_limits_and_prices() -> None:
+    built_in, own = (ModelPrice("USD", (PriceLine(amount),), "", None) for amount in (1.0, 2.0))
+    limits = {"fal": (Model("a/b", seconds=("5",), price=built_in), Model("a/c:1"))}
+    plain = Catalog([Account("fal", "fal")], limits, {})
+    versioned = plain.choose("fal/a/b:1f")
+    assert (versioned.model, versioned.display_name) == ("a/b:1f", "fal/a/b:1f")
+    assert versioned.limits == limits["fal"][0]
+    assert plain.choose("fal/a/c:1").limits == limits["fal"][1]
+    assert plain.choose("fal/a/c").limits is None
+    account = Account("fal", "fal", prices={"a/b": own, "a/b:2": built_in})
+    assert account.price_of("a/b:1f", versioned.limits) == own
+    assert account.price_of("a/b:2", versioned.limits) == built_in
+    assert versioned.accounts[0].price_of("a/b:1f", versioned.limits) == built_in
 
 
 def test_accounts_are_picked_by_weight() -> None:

@@ -195,6 +195,13 @@ def test_where_the_image_sets_the_ratio_none_can_be_asked_for() -> None:
     assert refusal(model, image=IMAGE, size="720x720") == ("size", words.format("size"))
 
 
+def test_where_the_image_sets_the_ratio_a_size_may_still_set_the_resolution() -> None:
+    model = Model("m", sizes=("1280x720",), aspect_ratios=(), image_sets_ratio=True)
+    model.check(replace(ASKED, image=IMAGE, size="1280x720"), "m")
+    assert refusal(model, image=IMAGE, size="720x720")[0] == "size"
+    assert refusal(model, image=IMAGE, aspect_ratio="16:9")[0] == "aspect_ratio"
+
+
 @pytest.mark.parametrize("field", ["reference_images", "reference_videos", "reference_audios"])
 @pytest.mark.parametrize("frame", ["image", "last_frame"])
 def test_some_models_take_references_or_frames(field: str, frame: str) -> None:

@@ -14,6 +14,7 @@ from reelhook.providers.replicate.provider import Replicate
 IMAGE = "https://example.com/fox.png"
 KLING = "kwaivgi/kling-v2.1"
 SEEDANCE = "bytedance/seedance-2.0"
+VEO = "google/veo-3.1"
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,28 @@ SEEDANCE = "bytedance/seedance-2.0"
         ({"model": "a/b", "reference_videos": (IMAGE,)}, "no parameter for referenceVideos"),
         ({"model": SEEDANCE, "last_frame": IMAGE}, "only after a first image"),
         ({"model": "google/veo-3.1", "last_frame": IMAGE}, "only after a first image"),
+        ({"model": "google/veo-2", "image": IMAGE, "last_frame": IMAGE}, "for lastFrame"),
+        ({"model": "google/veo-2", "audio": True}, "for audio"),
+        ({"model": "google/veo-3", "image": IMAGE, "last_frame": IMAGE}, "for lastFrame"),
+        ({"model": "google/veo-3.1-fast", "reference_images": (IMAGE,)}, "for referenceImages"),
+        ({"model": "bytedance/seedance-1-lite", "reference_videos": (IMAGE,)}, "referenceVideos"),
+        ({"model": "bytedance/seedance-1-pro", "audio": True}, "for audio"),
+        ({"model": "kwaivgi/kling-v1.6-standard", "audio": True}, "for audio"),
+        ({"model": "kwaivgi/kling-v1.6-pro", "audio": True}, "for audio"),
+        ({"model": "kwaivgi/kling-v2.0", "last_frame": IMAGE, "image": IMAGE}, "for lastFrame"),
+        ({"model": "minimax/video-01", "last_frame": IMAGE, "image": IMAGE}, "for lastFrame"),
+        (
+            {"model": VEO, "reference_images": (IMAGE,), "image": IMAGE, "last_frame": IMAGE},
+            "takes referenceImages or image and lastFrame, not both",
+        ),
+        (
+            {"model": f"{VEO}:{'a' * 64}", "reference_images": (IMAGE,), "image": IMAGE},
+            "takes referenceImages or image and lastFrame, not both",
+        ),
+        ({"model": VEO, "reference_images": (IMAGE,), "seconds": "4"}, "set seconds to 8"),
+        ({"model": VEO, "reference_images": (IMAGE,), "aspect_ratio": "9:16"}, "to 16:9"),
+        ({"model": VEO, "reference_images": (IMAGE,), "size": "720x1280"}, "to 16:9"),
+        ({"model": VEO, "reference_images": (IMAGE,), "options": {"duration": 6}}, "to 8"),
         ({"model": KLING, "image": IMAGE, "last_frame": IMAGE}, "set resolution to 1080p"),
         (
             {"model": KLING, "image": IMAGE, "last_frame": IMAGE, "options": {"mode": "standard"}},
@@ -64,6 +87,29 @@ async def test_the_resolutions_of_kling_2_1_are_its_modes(
     server.answers(201, {"id": "p1", "status": "starting"})
     async with Replicate(server.url, "key") as replicate:
         await replicate.submit(VideoRequest("A fox", KLING, image=IMAGE, **asked))
+    assert sent.items() <= server.seen[0].json()["input"].items()
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        ({"model": VEO, "image": IMAGE, "last_frame": IMAGE}, {"last_frame": IMAGE}),
+        (
+            {"model": VEO, "reference_images": (IMAGE,), "seconds": "8", "size": "1280x720"},
+            {"reference_images": [IMAGE], "duration": 8, "aspect_ratio": "16:9"},
+        ),
+        ({"model": "google/veo-3", "resolution": "1080p"}, {"resolution": "1080p"}),
+        ({"model": "bytedance/seedance-1-pro", "resolution": "1080p"}, {"resolution": "1080p"}),
+        ({"model": "kwaivgi/kling-v3-video", "audio": True}, {"generate_audio": True}),
+        ({"model": "kwaivgi/kling-v2.0", "negative_prompt": "a"}, {"negative_prompt": "a"}),
+    ],
+)
+async def test_replicate_gets_the_inputs_that_its_model_has(
+    server: Upstream, asked: dict[str, Any], sent: dict[str, object]
+) -> None:
+    server.answers(201, {"id": "p1", "status": "starting"})
+    async with Replicate(server.url, "key") as replicate:
+        await replicate.submit(VideoRequest("A fox", **asked))
     assert sent.items() <= server.seen[0].json()["input"].items()
 
 

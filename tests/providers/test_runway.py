@@ -99,7 +99,10 @@ async def test_an_image_is_sent_as_the_sdk_sends_it(
         ({"model": "seedance2_5"}, {}),
         ({"model": "hailuo3", "size": "1280x720"}, {"ratio": "16:9"}),
         ({"model": "hailuo3", "aspect_ratio": "4:3"}, {"ratio": "4:3"}),
-        ({"model": "wan3", "size": "1280x720", "image": IMAGE}, {"promptImage": IMAGE}),
+        (
+            {"model": "wan3", "size": "1280x720", "image": IMAGE},
+            {"promptImage": IMAGE, "ratio": "auto_720p"},
+        ),
         ({"model": "wan3", "size": "1280x720"}, {"ratio": "1280:720"}),
         ({"model": "new", "size": "640x360"}, {"ratio": "640:360"}),
         ({"model": "new", "aspect_ratio": "16:9"}, {"ratio": "16:9"}),

@@ -8,7 +8,7 @@ from runwayml.types.text_to_video_create_params import TextToVideoCreateParams
 
 from providers.upstreams import Upstream
 from reelhook.domain.errors import InvalidRequestError
-from reelhook.domain.model import Model
+from reelhook.domain.model import Model, ratio_of
 from reelhook.domain.report import Refused
 from reelhook.domain.request import VideoRequest
 from reelhook.providers.runway.provider import Runway
@@ -89,7 +89,8 @@ def test_a_body_has_no_field_that_the_sdk_lacks() -> None:
 @pytest.mark.parametrize(
     ("asked", "sent"),
     [
-        ({"model": "veo3.1", "resolution": "1080p"}, {"ratio": "1080:1920"}),
+        ({"model": "veo3.1", "resolution": "1080p"}, {"ratio": "1920:1080"}),
+        ({"model": "seedance2", "resolution": "480p"}, {"ratio": "864:496"}),
         (
             {"model": "veo3.1", "resolution": "1080p", "aspect_ratio": "16:9"},
             {"ratio": "1920:1080"},
@@ -98,6 +99,16 @@ def test_a_body_has_no_field_that_the_sdk_lacks() -> None:
         ({"model": "seedance2", "resolution": "480p", "aspect_ratio": "1:1"}, {"ratio": "640:640"}),
         ({"model": "wan3", "resolution": "1080p", "image": IMAGE}, {"ratio": "auto_1080p"}),
         ({"model": "happyhorse_1_0", "resolution": "720p", "image": IMAGE}, {"resolution": "720p"}),
+        ({"model": "wan3", "size": "720x544", "image": IMAGE}, {"ratio": "auto_480p"}),
+        ({"model": "kling_4", "size": "2200x940", "image": IMAGE}, {"ratio": "auto_1080p"}),
+        (
+            {"model": "grok_imagine_1_5_lite", "size": "1280x720", "image": IMAGE},
+            {"ratio": "auto_720p"},
+        ),
+        (
+            {"model": "happyhorse_1_0", "size": "1920x1080", "image": IMAGE},
+            {"resolution": "1080p"},
+        ),
         ({"model": "hailuo3", "resolution": "2k"}, {"resolution": "2k"}),
         (
             {"model": "gemini_omni_flash_1.1", "reference_videos": (VIDEO,)},
@@ -119,6 +130,33 @@ def test_a_field_becomes_the_parameter_of_the_model(
     assert sent.items() <= body_of(request, limits).items()
 
 
+def test_a_resolution_alone_buys_a_wide_video() -> None:
+    for model in Runway.models:
+        for resolution in (model.sizes and model.resolutions) or ():
+            request = VideoRequest("A fox", model=model.name, resolution=resolution)
+            ratio = str(body_of(request, model)["ratio"])
+            assert ratio_of(ratio.replace(":", "x")) == "16:9", (model.name, ratio)
+
+
+def test_a_shape_next_to_an_image_is_never_dropped() -> None:
+    """The models are those whose `image_to_video` has no size."""
+    images = _variants(ImageToVideoCreateParams)
+    for model in Runway.models:
+        ratios = get_args(images[model.name].get("ratio"))
+        shaped = all(str(ratio).startswith("auto") for ratio in ratios) or "auto_720p" in ratios
+        assert model.image_sets_ratio == (shaped and bool(model.sizes or model.aspect_ratios))
+        if not model.image_sets_ratio:
+            continue
+        wide = VideoRequest("A fox", model=model.name, image=IMAGE, aspect_ratio="16:9")
+        with pytest.raises(InvalidRequestError, match="the ratio of its image"):
+            model.check(wide, model.name)
+        for size in model.sizes or ():
+            request = VideoRequest("A fox", model=model.name, image=IMAGE, size=size)
+            model.check(request, model.name)
+            sent = body_of(request, model).keys() & {"ratio", "resolution"}
+            assert sent or refusal_before_sending(request, model), model.name
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
@@ -127,6 +165,10 @@ def test_a_field_becomes_the_parameter_of_the_model(
         (
             {"model": "kling2.5_turbo_pro", "resolution": "720p", "image": IMAGE},
             "kling2.5_turbo_pro at Runway has no parameter for resolution",
+        ),
+        (
+            {"model": "kling2.5_turbo_pro", "size": "1280x720", "image": IMAGE},
+            "kling2.5_turbo_pro takes no size next to an image",
         ),
         (
             {"model": "gen4.5", "resolution": "720p", "aspect_ratio": "5:4"},

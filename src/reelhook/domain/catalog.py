@@ -41,10 +41,11 @@ class Account:
     def price_of(self, name: str, model: Model | None) -> ModelPrice | None:
         """Return the price table of a model here; None: not known. `model` has its limits.
 
-        The operator's table wins. The operator's `*` is for models that have no other.
+        The operator's table wins: that of a version, then that of its model. The operator's `*` is
+        for models that have no other.
         """
-        built_in = None if model is None else model.price
-        return self.prices.get(name, built_in or self.prices.get(ANY_MODEL))
+        of_model = None if model is None else self.prices.get(model.name, model.price)
+        return self.prices.get(name, of_model or self.prices.get(ANY_MODEL))
 
     def rate_of(self, unit: str, table: ModelPrice | None) -> Price | None:
         """Return the worth of one unit of a price or a charge; None: not known."""
@@ -189,9 +190,14 @@ class Catalog:
             provider=provider,
             model=model,
             accounts=tuple(weighted or accounts),
-            limits=self._models[provider].get(model),
+            limits=self._limits(provider, model),
             pinned=pinned,
         )
+
+    def _limits(self, provider: str, model: str) -> Model | None:
+        """Return the limits of a listed model, also for one of its versions: `name:version`."""
+        listed = self._models[provider]
+        return listed.get(model) or listed.get(model.partition(":")[0])
 
     def account(self, name: str | None) -> Account:
         """Return an account by its name or its provider's; None: the default provider's first.
@@ -211,14 +217,14 @@ class Catalog:
         account = self.accounts.get(account_id)
         if account is None:
             return price
-        table = account.price_of(model, self._models[account.provider].get(model))
+        table = account.price_of(model, self._limits(account.provider, model))
         rate = account.rate_of(price.unit, table)
         return price if rate is None else price.at(rate)
 
     def rate(self, provider: str, model: str, unit: str) -> Price | None:
         """Return the worth of a unit at all accounts of a provider; None if they differ."""
         accounts = [one for one in self.accounts.values() if one.provider == provider]
-        limits = self._models[provider].get(model) if accounts else None
+        limits = self._limits(provider, model) if accounts else None
         rates = {one.rate_of(unit, one.price_of(model, limits)) for one in accounts}
         return rates.pop() if len(rates) == 1 else None
 

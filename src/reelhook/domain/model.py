@@ -24,7 +24,8 @@ class Model:
 
     `name` is the provider's own. `sizes` are like "1280x720", `aspect_ratios` like "16:9". If a
     model takes ratios but no sizes, a requested size is converted to its ratio. `image_sets_ratio`:
-    a video that begins with an image has the image's ratio, and the provider refuses any other.
+    a video that begins with an image has the image's ratio, so no other may be requested. A size
+    next to an image then sets the resolution, if the model has sizes.
     `audio`: sound can be switched on and off. `reference_images_max` and the others are the most
     references of a kind; 0: none. `references_or_frames`: references can't be combined with a first
     or last image; a model that needs an image takes references in its place. `price` None: not
@@ -86,9 +87,11 @@ class Model:
 
     def _check_shape(self, request: VideoRequest, called: str) -> None:
         size, ratio = request.size, request.aspect_ratio
-        if self.image_sets_ratio and request.image is not None and (size or ratio):
-            field = "size" if size else "aspect_ratio"
-            raise InvalidRequestError(field, Problem.RATIO_SET_BY_IMAGE, model=called)
+        if self.image_sets_ratio and request.image is not None:
+            if size and not self.sizes:
+                raise InvalidRequestError("size", Problem.RATIO_SET_BY_IMAGE, model=called)
+            if ratio:
+                raise InvalidRequestError("aspect_ratio", Problem.RATIO_SET_BY_IMAGE, model=called)
         if size is not None and self.sizes == () and self.aspect_ratios:
             problem = Problem.RATIO_NOT_OFFERED_BY_MODEL
             _check_one_of("size", ratio_of(size), self.aspect_ratios, called, problem)

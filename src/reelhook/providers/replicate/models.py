@@ -4,6 +4,7 @@ Each model has its own input schema. These come from the models' API pages at
 replicate.com (November 2026); limits that a page does not state are left open. Any other model gets
 the usual names of inputs; `providerOptions` sets inputs with other names. Replicate ignores an
 input that a model does not know. So a field without a usual name is refused, such as a last frame.
+Models of a known family differ, so each gets only the newer fields that its page lists.
 """
 
 import re
@@ -25,37 +26,54 @@ _MODEL = re.compile(r"([^/:\s]+)/([^/:\s]+)(?::([^/:\s]+))?")
 
 
 _USUAL = FieldNames(reference_images="reference_images")
+_NO_NEWER = FieldNames(resolution=None, negative_prompt=None, audio=None)
 _KLING = FieldNames(
     image="start_image",
     resolution=None,
     last_frame="end_image",
     reference_images="reference_images",
 )
+_KLING_OLDER = replace(_KLING, audio=None, last_frame=None, reference_images=None)
+_MINIMAX = replace(_NO_NEWER, image="first_frame_image", resolution="resolution")
+_VEO = FieldNames()
+_VEO_3_1 = "google/veo-3.1"
 _BY_MODEL = {
     "kwaivgi/kling-v2.1": replace(_KLING, resolution="mode", audio=None, reference_images=None),
     # From its README; the names of its other inputs are not stated there.
     "kwaivgi/kling-v4.0": replace(_KLING, reference_videos="reference_videos"),
+    "kwaivgi/kling-v3-video": replace(_KLING, reference_images=None),
+    "kwaivgi/kling-o1": replace(_KLING, negative_prompt=None, audio=None),
+    "kwaivgi/kling-v1.6-pro": replace(_KLING, audio=None),
+    _VEO_3_1: replace(_VEO, last_frame="last_frame", reference_images="reference_images"),
+    "google/veo-3": _VEO,
+    "google/veo-3-fast": _VEO,
+    "minimax/hailuo-02": replace(_MINIMAX, last_frame="last_frame_image"),
 }
-_BY_START = {  # by the start of the model's name: its family
-    "google/veo-": replace(_USUAL, last_frame="last_frame"),
-    "bytedance/seedance-": FieldNames(
+_BY_START = {  # by the start of the model's name: its family, the narrower one first
+    "google/veo-3.1": replace(_VEO, last_frame="last_frame"),
+    "google/veo-": _NO_NEWER,
+    "bytedance/seedance-2": FieldNames(
         negative_prompt=None,
         last_frame="last_frame_image",
         reference_images="reference_images",
         reference_videos="reference_videos",
         reference_audios="reference_audios",
     ),
-    "kwaivgi/": _KLING,
-    "minimax/": FieldNames(
-        image="first_frame_image",
-        negative_prompt=None,
-        audio=None,
-        last_frame="last_frame_image",
-    ),
+    "bytedance/seedance-1-": replace(_NO_NEWER, resolution="resolution"),
+    "bytedance/seedance-": _NO_NEWER,
+    "kwaivgi/": _KLING_OLDER,
+    "minimax/": _MINIMAX,
 }
-_LAST_AFTER_FIRST = ("google/veo-", "bytedance/seedance-")
+_LAST_AFTER_FIRST = (_VEO_3_1, "bytedance/seedance-2")
 """Families whose pages say that a last frame only works together with a first one."""
 _LAST_WITHOUT_FIRST = "{model} takes a lastFrame only after a first image; give image too"
+_REFERENCES_OR_FRAMES = "{model} takes referenceImages or image and lastFrame, not both"
+_REFERENCES_SHAPE = (
+    "{model} takes referenceImages only for 8 seconds at 16:9; set seconds to 8 and aspectRatio "
+    "to 16:9"
+)
+_SHAPE_OF_REFERENCES = {"duration": 8, "aspect_ratio": "16:9"}
+"""From the input schema of `google/veo-3.1`, which also ignores a last frame next to references."""
 _MODES = {"720p": "standard", "1080p": "pro"}
 """The modes of Kling 2.1 by their resolution, as its page says."""
 _LAST_FRAME_MODE = "pro"
@@ -157,9 +175,20 @@ def refusal_before_sending(request: VideoRequest) -> Refused | None:
     framed = request.image is not None or request.last_frame is None
     if not framed and request.model.startswith(_LAST_AFTER_FIRST):
         return Refused("invalid_request", _LAST_WITHOUT_FIRST.format(model=request.model))
+    if request.reference_images and request.model.partition(":")[0] == _VEO_3_1:
+        return _refusal_of_references(request)
     mode = parameters.get("mode", request.options.get("mode"))
     if names.resolution == "mode" and request.last_frame and mode != _LAST_FRAME_MODE:
         return Refused("invalid_request", _LAST_FRAME_NEEDS_PRO)
+    return None
+
+
+def _refusal_of_references(request: VideoRequest) -> Refused | None:
+    if request.image is not None or request.last_frame is not None:
+        return Refused("invalid_request", _REFERENCES_OR_FRAMES.format(model=request.model))
+    sent = input_of(request)
+    if any(sent.get(name, needed) != needed for name, needed in _SHAPE_OF_REFERENCES.items()):
+        return Refused("invalid_request", _REFERENCES_SHAPE.format(model=request.model))
     return None
 
 

@@ -16,6 +16,11 @@ from reelhook.domain.model import Image, Model, lines_of
 from reelhook.providers.runway.prices import PRICES
 
 _NONE: tuple[str, ...] = ()
+SHAPED_BY_IMAGE = frozenset(
+    {"kling_4", "kling2.5_turbo_pro", "happyhorse_1_0", "wan3", "wan3_prime"}
+    | {"grok_imagine_1_5", "grok_imagine_1_5_lite"}
+)
+"""Models whose video has the ratio of its first image; with an image they take no other ratio."""
 Sizes = Mapping[str, tuple[str, ...]]
 """The sizes of each resolution."""
 
@@ -110,6 +115,7 @@ def _model(
         inputs.image,
         inputs.seed,
         inputs.prompt,
+        image_sets_ratio=name in SHAPED_BY_IMAGE,
         resolutions=tuple(sorted((*sizes, *resolutions), key=lines_of)),
         negative_prompt=inputs.negative_prompt,
         audio=inputs.audio,

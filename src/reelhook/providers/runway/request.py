@@ -3,7 +3,7 @@
 From runwayml-python 5.24 (`types/text_to_video_create_params.py`,
 `types/image_to_video_create_params.py`). Models that take sizes get the one of the requested ratio
 and resolution. A model that gives the video the shape of its first image takes `auto_720p` or a
-`resolution` next to an image, or nothing.
+`resolution` next to an image, or nothing. A requested size sets it.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from reelhook.domain.report import Refused
 from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.json_fields import encodable
 from reelhook.providers.http.request_fields import duration, merged, refusal
-from reelhook.providers.runway.models import SIZES
+from reelhook.providers.runway.models import SHAPED_BY_IMAGE, SIZES
 
 SECONDS_DEFAULT = 5
 """The duration for models that require one."""
@@ -24,11 +24,6 @@ _RATIO_REQUIRED_WITHOUT_IMAGE = frozenset(
     | {"klingO3_standard", "klingO3_pro", "klingO3_4k"}
 )
 _SECONDS_REQUIRED = frozenset({"gen4.5"})
-_SHAPED_BY_IMAGE = frozenset(
-    {"kling_4", "kling2.5_turbo_pro", "happyhorse_1_0", "wan3", "wan3_prime"}
-    | {"grok_imagine_1_5", "grok_imagine_1_5_lite"}
-)
-"""Models whose video has the ratio of its first image; with an image they take no other ratio."""
 _AUTO_WITH_IMAGE = frozenset({"kling_4", "wan3", "wan3_prime", "grok_imagine_1_5_lite"})
 _NO_RESOLUTION_WITH_IMAGE = frozenset({"kling2.5_turbo_pro"})
 _REFERENCES_NEED_IMAGE = frozenset({"klingO3_standard", "klingO3_pro", "klingO3_4k"})
@@ -44,6 +39,8 @@ _NAMES = {
 }
 _LAST_WITHOUT_FIRST = "Runway takes a lastFrame only after a first image; give image too"
 _REFERENCES_WITHOUT_IMAGE = "{model} takes referenceImages only next to a first image; give image"
+_NO_SIZE_WITH_IMAGE = "{model} takes no size next to an image; leave size out"
+_WIDE = "16:9"
 _NO_SIZE = "{model} has no size of {resolution} with the ratio {ratio}; change one of them"
 
 
@@ -59,6 +56,8 @@ def refusal_before_sending(request: VideoRequest, model: Model | None) -> Refuse
         return Refused("invalid_request", _LAST_WITHOUT_FIRST)
     if request.reference_images and request.image is None and name in _REFERENCES_NEED_IMAGE:
         return Refused("invalid_request", _REFERENCES_WITHOUT_IMAGE.format(model=name))
+    if request.image is not None and request.size and name in _NO_RESOLUTION_WITH_IMAGE:
+        return Refused("invalid_request", _NO_SIZE_WITH_IMAGE.format(model=name))
     names = dict(_NAMES)
     if request.image is None or name not in _NO_RESOLUTION_WITH_IMAGE:
         names["resolution"] = "ratio" if _is_sized(request) else "resolution"
@@ -82,7 +81,7 @@ def _common(request: VideoRequest, model: Model | None) -> dict[str, object]:
         "promptText": encodable(request.prompt),
         "promptImage": _frames(request),
         "ratio": _ratio(request, model),
-        "resolution": None if _is_sized(request) else request.resolution,
+        "resolution": None if _is_sized(request) else _resolution(request),
         "duration": duration(request.seconds),
         "seed": request.seed,
         "negativePrompt": request.negative_prompt,
@@ -108,15 +107,27 @@ def _references(kind: str, uris: tuple[str, ...], model: str) -> list[Mapping[st
 
 def _is_sized(request: VideoRequest) -> bool:
     """Return True if `ratio` sets the resolution of the video."""
-    if request.image is not None and request.model in _SHAPED_BY_IMAGE:
+    if _is_shaped_by_image(request):
         return request.model in _AUTO_WITH_IMAGE
     return request.model in SIZES
 
 
+def _is_shaped_by_image(request: VideoRequest) -> bool:
+    return request.image is not None and request.model in SHAPED_BY_IMAGE
+
+
+def _resolution(request: VideoRequest) -> str | None:
+    """Return the requested resolution, or that of the size next to an image that sets the ratio."""
+    if request.resolution is not None or not _is_shaped_by_image(request):
+        return request.resolution
+    resolutions = SIZES.get(request.model, {}).items()
+    return next((name for name, sizes in resolutions if request.size in sizes), None)
+
+
 def _ratio(request: VideoRequest, model: Model | None) -> str | None:
-    if request.image is not None and request.model in _SHAPED_BY_IMAGE:
-        sized = request.resolution is not None and request.model in _AUTO_WITH_IMAGE
-        return f"auto_{request.resolution}" if sized else None
+    if _is_shaped_by_image(request):
+        resolution = _resolution(request) if request.model in _AUTO_WITH_IMAGE else None
+        return None if resolution is None else f"auto_{resolution}"
     if model is not None and model.aspect_ratios:
         return aspect_ratio_for(request)
     if request.size is None and request.resolution is not None and request.model in SIZES:
@@ -126,10 +137,10 @@ def _ratio(request: VideoRequest, model: Model | None) -> str | None:
 
 
 def _size_of_resolution(request: VideoRequest, resolution: str) -> str | None:
-    """Return the model's size of this resolution and the requested ratio, else its first one."""
+    """Return the model's size of this resolution and the requested ratio, else of 16:9."""
     sizes = SIZES[request.model].get(resolution, ())
-    ratio = request.aspect_ratio
-    size = next((size for size in sizes if ratio is None or ratio_of(size) == ratio), None)
+    ratio = request.aspect_ratio or _WIDE
+    size = next((size for size in sizes if ratio_of(size) == ratio), None)
     return None if size is None else size.replace("x", ":")
 
 
