@@ -28,7 +28,7 @@ class UrlFile(BaseModel):
     """A file that the provider fetches."""
 
     type: Literal["url"]
-    url: str = Field(description="http(s)")
+    url: str = Field(description="http(s)", repr=False)
     mediaType: str | None = None  # noqa: N815 - the wire's own name
 
 
