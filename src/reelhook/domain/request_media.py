@@ -9,7 +9,12 @@ from reelhook.domain.request import VideoRequest
 Change = Callable[[str, str], str]
 """Returns the text in place of another one. It gets the field's name and the text."""
 _SINGLE = ("image", "last_frame")
-_LISTS = ("reference_images", "reference_videos", "reference_audios")
+_KINDS = {
+    "reference_images": "image",
+    "reference_videos": "video",
+    "reference_audios": "audio",
+}
+_LISTS = tuple(_KINDS)
 
 
 def media_of(request: VideoRequest) -> Iterator[tuple[str, str]]:
@@ -20,6 +25,11 @@ def media_of(request: VideoRequest) -> Iterator[tuple[str, str]]:
     for name in _LISTS:
         for number, text in enumerate(getattr(request, name)):
             yield f"{name}.{number}", text
+
+
+def kind_of(name: str) -> str:
+    """Return "image", "video" or "audio": the kind of media that a field of this name has."""
+    return _KINDS.get(name.partition(".")[0], "image")
 
 
 def with_media(request: VideoRequest, change: Change) -> VideoRequest:
