@@ -9,12 +9,15 @@ from reelhook.domain.request import VideoRequest
 Change = Callable[[str, str], str]
 """Returns the text in place of another one. It gets the field's name and the text."""
 _SINGLE = ("image", "last_frame")
-_KINDS = {
+_LISTS = ("reference_images", "reference_videos", "reference_audios")
+MEDIA_FIELDS = {
+    "image": "image",
+    "last_frame": "image",
     "reference_images": "image",
     "reference_videos": "video",
     "reference_audios": "audio",
 }
-_LISTS = tuple(_KINDS)
+"""The fields of a request with media, and the kind of each."""
 
 
 def media_of(request: VideoRequest) -> Iterator[tuple[str, str]]:
@@ -28,8 +31,8 @@ def media_of(request: VideoRequest) -> Iterator[tuple[str, str]]:
 
 
 def kind_of(name: str) -> str:
-    """Return "image", "video" or "audio": the kind of media that a field of this name has."""
-    return _KINDS.get(name.partition(".")[0], "image")
+    """Return the kind of a field's media; a part of it follows a dot, as in `media_of`."""
+    return MEDIA_FIELDS[name.partition(".")[0]]
 
 
 def with_media(request: VideoRequest, change: Change) -> VideoRequest:
