@@ -16,7 +16,7 @@ SECONDS_MAX = 12.0
 """How long a bomb goes on that the server does not end."""
 AUTHORIZED = f"Authorization: Bearer {KEY}\r\n".encode()
 JSON = b"Content-Type: application/json\r\n" + AUTHORIZED
-PICTURE = "data:image/png;base64," + "A" * 890_000
+PICTURE = "data:image/png;base64,iVBORw0KGgoA" + "A" * 890_000
 LISTED = 400
 UPLOADS = 20
 UPLOAD_SECONDS = 10.0
@@ -124,7 +124,8 @@ class Thrower:
             await asyncio.gather(*(self._generate(http) for _ in range(100)))
 
     async def uploads(self) -> None:
-        image = "data:image/png;base64," + base64.b64encode(os.urandom(24 * MIB - 1000)).decode()
+        content = b"\x89PNG\r\n\x1a\n" + os.urandom(24 * MIB - 1000)
+        image = "data:image/png;base64," + base64.b64encode(content).decode()
         body = json.dumps({"script": "x", "image": image}).encode()
 
         async def one(http: aiohttp.ClientSession) -> None:

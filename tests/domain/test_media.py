@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from reelhook.domain.media import File, content_type_of, file_of
+from reelhook.domain.media import File, content_type_of, file_of, judged
 
 HEADS = {
     "image/png": b"\x89PNG\r\n\x1a\n",
@@ -18,6 +18,9 @@ HEADS = {
     "audio/mp4": b"\0\0\0\x14ftypM4A ",
     "audio/mpeg": b"\xff\xfb\x90\x00",
     "audio/ogg": b"OggS\0\x02",
+    "audio/flac": b"fLaC\0\0\0\x22",
+    "image/avif": b"\0\0\0\x20ftypavif",
+    "image/heic": b"\0\0\0\x18ftypheic",
 }
 
 
@@ -31,6 +34,26 @@ def test_the_bytes_show_the_kind(content_type: str) -> None:
 )
 def test_other_bytes_show_none(body: bytes) -> None:
     assert content_type_of(body) is None
+
+
+@pytest.mark.parametrize(
+    ("head", "kind", "content_type"),
+    [
+        ("image/jpeg", "image", "image/jpeg"),
+        ("image/jpeg", "video", None),
+        ("video/mp4", "video", "video/mp4"),
+        ("video/mp4", "audio", "audio/mp4"),
+        ("video/webm", "audio", "audio/webm"),
+        ("video/quicktime", "audio", None),
+        ("audio/mp4", "video", None),
+        ("image/avif", "video", None),
+    ],
+)
+def test_the_bytes_decide_the_type_whatever_the_client_named(
+    head: str, kind: str, content_type: str | None
+) -> None:
+    found = judged(File(f"{kind}/x", HEADS[head]), kind)
+    assert found == (content_type and File(content_type, HEADS[head]))
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 3 * 2**18 - 1, 3 * 2**18, 3 * 2**18 + 1, 2_000_000])

@@ -1,6 +1,7 @@
 """The media of a request, and its files apart from it."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,9 @@ from reelhook.domain.request import VideoRequest, check_request
 from reelhook.domain.request_match import as_sent
 from reelhook.domain.request_media import media_of, stored_files
 
-PNG = File("image/png", b"png" * 50_000)
-MP4 = File("video/mp4", b"mp4")
+PNG = File("image/png", b"\x89PNG\r\n\x1a\n" + b"png" * 50_000)
+MP4 = File("video/mp4", b"\0\0\0\x20ftypisom")
+GIF = File("image/gif", b"GIF89a")
 FULL = VideoRequest(
     "A fox",
     image=PNG.uri,
@@ -47,8 +49,32 @@ async def test_an_inline_image_of_an_earlier_version_is_sent_as_it_is() -> None:
 
 async def test_equal_files_make_equal_requests_and_others_do_not() -> None:
     stored = [(await taken_out(replace(FULL, image=image)))[0] for image in (PNG.uri, PNG.uri)]
-    other, _ = await taken_out(replace(FULL, image=MP4.uri.replace("video", "image")))
+    other, _ = await taken_out(replace(FULL, image=GIF.uri))
     assert as_sent(stored[0]) == as_sent(stored[1]) != as_sent(other)
+
+
+async def test_a_file_has_one_hash_whatever_type_the_client_named() -> None:
+    named = replace(FULL, image=PNG.uri.replace("image/png", "image/jpeg"))
+    assert await taken_out(named) == await taken_out(FULL)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"image": "data:image/png;base64,aGVsbG8gd29ybGQ="}, "image"),
+        ({"last_frame": MP4.uri.replace("video", "image")}, "last_frame"),
+        ({"reference_videos": (MP4.uri, GIF.uri.replace("image", "video"))}, "reference_videos.1"),
+        ({"reference_audios": (GIF.uri.replace("image", "audio"),)}, "reference_audios.0"),
+    ],
+)
+async def test_bytes_of_another_kind_are_refused_by_their_field(
+    fields: dict[str, Any], field: str
+) -> None:
+    wrong = replace(FULL, **fields)
+    check_request(wrong)
+    with pytest.raises(InvalidRequestError, match="by its bytes") as caught:
+        await taken_out(wrong)
+    assert (caught.value.field, caught.value.problem) == (field, Problem.OTHER_BYTES)
 
 
 @pytest.mark.parametrize("length", [5, 100_001])

@@ -14,6 +14,7 @@ from reelhook.domain.request import VideoRequest
 from reelhook.simulator.faults import Faults
 
 PNG = f"data:image/png;base64,{base64.b64encode(bytes.fromhex('89504e470d0a1a0a')).decode()}"
+TEXT = f"data:image/png;base64,{base64.b64encode(b'hello world').decode()}"
 WAITS = Faults(rate_limited=1)
 ALL: dict[str, Any] = {
     "resolution": "720p",
@@ -66,6 +67,8 @@ async def test_the_python_function_takes_them_too(tmp_path: Path) -> None:
         ({"referenceImages": "https://h.example/a.png"}, "referenceImages", "must be a list"),
         ({"referenceImages": [PNG, "x"]}, "referenceImages.1", "http(s) URL"),
         ({"referenceVideos": [PNG]}, "referenceVideos.0", "data:video"),
+        ({"image": TEXT}, "image", "no image by its bytes; send PNG"),
+        ({"referenceImages": [PNG, TEXT]}, "referenceImages.1", "no image by its bytes"),
         ({"referenceAudios": ["https://h.example/a"] * 21}, "referenceAudios", "at most 20"),
         ({"callbackSecret": "x" * 20}, "callbackSecret", "give that URL too"),
         (

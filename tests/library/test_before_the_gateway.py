@@ -64,7 +64,7 @@ NINE = {
     "get_pending_sora_jobs": "()",
     "get_sora_polling_stats": "()",
     "submit": "(script, *, webhook_url=None, endpoints=(), external_id=None, metadata=None,"
-    " priority='normal', **parameters)",
+    " priority='normal', callback_secret=None, callback_format=None, **parameters)",
 }
 
 

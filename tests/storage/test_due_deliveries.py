@@ -1,12 +1,17 @@
 from dataclasses import replace
 
+import pytest
+
 from reelhook.domain.delivery import Attempt, Delivery, WebhookResponse
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.report import Progress
 from reelhook.ports import DueDeliveries, Settlement
+from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.operations.due import due as due_deliveries
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
+from .conftest import opened_postgres
 from .crowds import crowd
 from .samples import ENDPOINT, NOW, flat, jobs, look, moved, new, queued, telling
 
@@ -72,6 +77,21 @@ async def test_an_endpoint_gives_its_oldest_first_and_so_many_at_most(store: Sto
     for number in (3, 1, 4, 2):
         await telling(store, f"job_{number}", QUIET, at=NOW + number)
     assert jobs(await look(store, NOW + 9, per_endpoint=3)) == ["job_1", "job_2", "job_3"]
+
+
+async def test_the_oldest_come_first_however_postgresql_joins_their_events(
+    request: pytest.FixtureRequest,
+) -> None:
+    def by_hash() -> Operation[DueDeliveries]:
+        for kind in ("nestloop", "mergejoin"):
+            yield Statement(f"SET LOCAL enable_{kind} TO off")
+        return (yield from due_deliveries(NOW + 9, per_endpoint=3, limit=9, busy=frozenset()))
+
+    async with opened_postgres(request) as database:
+        store = Store(database)
+        for number in (3, 1, 4, 2):
+            await telling(store, f"job_{number}", QUIET, at=NOW + number)
+        assert jobs(await database.write(by_hash)) == ["job_1", "job_2", "job_3"]
 
 
 async def test_where_many_endpoints_are_due_each_gets_a_share_and_none_is_left_out(

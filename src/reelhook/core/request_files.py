@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from reelhook.domain.errors import InvalidRequestError
-from reelhook.domain.media import File, file_of, hash_in, reference
+from reelhook.domain.media import FORMATS, File, file_of, hash_in, judged, reference
 from reelhook.domain.problem import Problem
 from reelhook.domain.request import VideoRequest
-from reelhook.domain.request_media import media_of, stored_files, with_media
+from reelhook.domain.request_media import kind_of, media_of, stored_files, with_media
 
 T = TypeVar("T")
 THREAD_FROM_BYTES = 64 * 1024
@@ -17,7 +17,8 @@ THREAD_FROM_BYTES = 64 * 1024
 async def taken_out(request: VideoRequest) -> tuple[VideoRequest, tuple[File, ...]]:
     """Return the request with a reference in place of each `data:` URI, and the files of these.
 
-    Raises `InvalidRequestError` for a URI whose base64 is wrong.
+    A file's bytes decide its type. Raises `InvalidRequestError` for a URI whose base64 is wrong, or
+    whose bytes are not of the kind that its field takes.
     """
     size = sum(len(text) for _, text in media_of(request) if text.startswith("data:"))
     if not size:
@@ -33,7 +34,12 @@ def _taken_out(request: VideoRequest) -> tuple[VideoRequest, tuple[File, ...]]:
             return text
         file = file_of(text)
         if file is None:
-            raise _wrong(name, text)
+            raise _wrong(name)
+        kind = kind_of(name)
+        file = judged(file, kind)
+        if file is None:
+            formats = FORMATS[kind]
+            raise InvalidRequestError(name, Problem.OTHER_BYTES, kind=kind, formats=formats)
         file_hash = file.hash
         files[file_hash] = file
         return reference(file_hash)
@@ -41,8 +47,8 @@ def _taken_out(request: VideoRequest) -> tuple[VideoRequest, tuple[File, ...]]:
     return with_media(request, reference_of), tuple(files.values())
 
 
-def _wrong(name: str, uri: str) -> InvalidRequestError:
-    kind = uri.removeprefix("data:").partition("/")[0]
+def _wrong(name: str) -> InvalidRequestError:
+    kind = kind_of(name)
     if kind == "image":
         return InvalidRequestError(name, Problem.NOT_AN_IMAGE)
     return InvalidRequestError(name, Problem.NOT_A_FILE, kind=kind)

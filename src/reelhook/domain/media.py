@@ -3,12 +3,19 @@
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64Error
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 
 FILES_BYTES_MAX = 64 * 1024 * 1024
 """The most bytes of all files that one request carries."""
+FORMATS: Mapping[str, str] = {
+    "image": "PNG, JPEG, WebP, GIF, AVIF or HEIC",
+    "video": "MP4, WebM or QuickTime",
+    "audio": "MP3, MP4, WebM, WAV, Ogg or FLAC",
+}
+"""The formats that are known by their bytes."""
 _REFERENCE = "file:"
 _URI = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,")
 _PIECE = 3 * 2**18
@@ -23,12 +30,22 @@ _BEGINNINGS = (
     (b"\x1a\x45\xdf\xa3", "video/webm"),
     # Ogg: RFC 3533, section 6. MP3 with tags: ID3v2, section 3.1.
     (b"OggS", "audio/ogg"),
+    (b"fLaC", "audio/flac"),  # RFC 9639, section 8
     (b"ID3", "audio/mpeg"),
 )
 # RIFF and its form at byte 8: WebP is RFC 9649, section 2.4; WAVE is Microsoft's RIFF, 1991.
 _RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
-_QUICKTIME, _M4A = b"qt  ", b"M4A "
-"""Brands of ISO base media files (ISO/IEC 14496-12, section 4.3) that are no MP4 video."""
+_BRANDS = {
+    b"qt  ": "video/quicktime",
+    b"M4A ": "audio/mp4",
+    b"avif": "image/avif",
+    **dict.fromkeys((b"heic", b"heix", b"mif1"), "image/heic"),
+}
+"""Brands of ISO base media files (ISO/IEC 14496-12, section 4.3) that are no MP4 video.
+
+Those of images: AV1 Image File Format, section 6; HEIF, ISO/IEC 23008-12, section 10."""
+_AUDIO_ALONE = {"video/mp4": "audio/mp4", "video/webm": "audio/webm"}
+"""Formats whose first bytes are the same for a video and for audio alone."""
 _MP3_SYNC = 0xFFE0
 _MP3_LAYER, _MP3_LAYER_3 = 0x0006, 0x0002
 
@@ -89,8 +106,21 @@ def content_type_of(body: bytes) -> str | None:
     if body.startswith(b"RIFF"):
         return _RIFF.get(body[8:12])
     if body[4:8] == b"ftyp":
-        return {_QUICKTIME: "video/quicktime", _M4A: "audio/mp4"}.get(body[8:12], "video/mp4")
+        return _BRANDS.get(body[8:12], "video/mp4")
     # MP3 without tags begins with a frame: 11 bits of ones, and layer III (ISO/IEC 11172-3, 2.4.2).
     frame = int.from_bytes(body[:2])
     is_mp3 = len(body) > 2 and frame & _MP3_SYNC == _MP3_SYNC and frame & _MP3_LAYER == _MP3_LAYER_3
     return "audio/mpeg" if is_mp3 else None
+
+
+def judged(file: File, kind: str) -> File | None:
+    """Return the file with the type that its bytes show; None if that is not of this kind.
+
+    The kind is "image", "video" or "audio".
+    """
+    found = content_type_of(file.body)
+    if found is not None and kind == "audio":
+        found = _AUDIO_ALONE.get(found, found)
+    if found is None or not found.startswith(f"{kind}/"):
+        return None
+    return file if found == file.content_type else File(found, file.body)

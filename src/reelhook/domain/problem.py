@@ -20,6 +20,7 @@ class Problem(StrEnum):
     NOT_AN_IMAGE = "not_an_image"
     FILES_TOO_LARGE = "files_too_large"
     NOT_A_FILE = "not_a_file"
+    OTHER_BYTES = "other_bytes"
     NOT_AN_OBJECT = "not_an_object"
     NOT_ONE_OF = "not_one_of"
     NOT_IN_FORMAT = "not_in_format"
@@ -63,6 +64,9 @@ _SENTENCES: Mapping[Problem, str] = {
     ),
     Problem.NOT_A_FILE: (
         "{field} must be an http(s) URL, or the file itself as data:{kind}/...;base64,..."
+    ),
+    Problem.OTHER_BYTES: (
+        "{field} has a file that is no {kind} by its bytes; send {formats} in base64"
     ),
     Problem.NOT_AN_OBJECT: "{field} must be a JSON object",
     Problem.NOT_ONE_OF: "{field} must be one of {allowed}, not {value}",

@@ -10,6 +10,14 @@ Change = Callable[[str, str], str]
 """Returns the text in place of another one. It gets the field's name and the text."""
 _SINGLE = ("image", "last_frame")
 _LISTS = ("reference_images", "reference_videos", "reference_audios")
+MEDIA_FIELDS = {
+    "image": "image",
+    "last_frame": "image",
+    "reference_images": "image",
+    "reference_videos": "video",
+    "reference_audios": "audio",
+}
+"""The fields of a request with media, and the kind of each."""
 
 
 def media_of(request: VideoRequest) -> Iterator[tuple[str, str]]:
@@ -20,6 +28,11 @@ def media_of(request: VideoRequest) -> Iterator[tuple[str, str]]:
     for name in _LISTS:
         for number, text in enumerate(getattr(request, name)):
             yield f"{name}.{number}", text
+
+
+def kind_of(name: str) -> str:
+    """Return the kind of a field's media; a part of it follows a dot, as in `media_of`."""
+    return MEDIA_FIELDS[name.partition(".")[0]]
 
 
 def with_media(request: VideoRequest, change: Change) -> VideoRequest:

@@ -4,16 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from reelhook.domain.request import check_file
+from reelhook.domain.request_media import MEDIA_FIELDS
 from reelhook.doors.context import HttpOptions
-
-MEDIA_FIELDS = {
-    "image": "image",
-    "last_frame": "image",
-    "reference_images": "image",
-    "reference_videos": "video",
-    "reference_audios": "audio",
-}
-"""The fields of a request with media, and the kind of each."""
 
 
 async def check_media_urls(options: HttpOptions, body: Any) -> None:

@@ -23,7 +23,7 @@ THREAD_FROM_BYTES = 64 * KIB
 _SILENT = Logger("multipart", CRITICAL)
 """The parser warns of each malformed body, which its client already learns."""
 T = TypeVar("T")
-KINDS = "PNG, JPEG, WebP, GIF, MP4, WebM, QuickTime, MP3, WAV or Ogg"
+KINDS = "PNG, JPEG, WebP, GIF, AVIF, HEIC, MP4, WebM, QuickTime, MP3, WAV, Ogg or FLAC"
 
 
 async def read_body(request: Request) -> dict[str, Any]:

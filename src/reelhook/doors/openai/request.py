@@ -10,16 +10,9 @@ from reelhook.domain.request import (
     check_file,
     check_text,
 )
+from reelhook.domain.request_media import MEDIA_FIELDS
 from reelhook.doors.context import HttpOptions
 from reelhook.doors.openai.body import OwnBody, VideoBody
-
-_KINDS = {
-    "image": "image",
-    "last_frame": "image",
-    "reference_images": "image",
-    "reference_videos": "video",
-    "reference_audios": "audio",
-}
 
 
 def video_request(body: VideoBody, default_model: str | None) -> VideoRequest:
@@ -77,7 +70,7 @@ def naming_image(body: VideoBody) -> Iterator[None]:
 
 def _files(request: VideoRequest) -> Iterator[tuple[str, str, str]]:
     """Iterate over the files of a request: the field, the kind, and the URL."""
-    for field, kind in _KINDS.items():
+    for field, kind in MEDIA_FIELDS.items():
         given = getattr(request, field)
         if isinstance(given, str):
             yield field, kind, given

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Annotated, Any, TypeVar
 
@@ -61,7 +61,7 @@ class Asked:
     model: str
     video: VideoRequest
     own: OwnFields
-    url: str | None
+    url: str | None = field(repr=False)
     warnings: tuple[dict[str, str], ...]
 
     @property

@@ -2,20 +2,14 @@
 
 from base64 import b64decode
 from binascii import Error as NotBase64Error
-from collections.abc import Mapping
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
 
 from reelhook.domain.errors import InvalidRequestError
-from reelhook.domain.media import content_type_of
+from reelhook.domain.media import FORMATS, content_type_of
 
-KINDS: Mapping[str, str] = {
-    "image": "PNG, JPEG, WebP or GIF",
-    "video": "MP4, WebM or QuickTime",
-    "audio": "MP3, WAV or Ogg",
-}
 _HEAD_CHARACTERS = 64
 """So much base64 shows a file's type. The number is a multiple of 4."""
 _KIND_BY_SUFFIX = {
@@ -28,7 +22,7 @@ class UrlFile(BaseModel):
     """A file that the provider fetches."""
 
     type: Literal["url"]
-    url: str = Field(description="http(s)")
+    url: str = Field(description="http(s)", repr=False)
     mediaType: str | None = None  # noqa: N815 - the wire's own name
 
 
@@ -52,7 +46,7 @@ def file_uri(file: WireFile, field: str, kind: str | None = None) -> str:
         return file.url
     found = _content_type(file.data)
     if found is None or (kind is not None and found.partition("/")[0] != kind):
-        wanted = f"{kind}: send {KINDS[kind]}" if kind else "image, video or audio"
+        wanted = f"{kind}: send {FORMATS[kind]}" if kind else "image, video or audio"
         raise InvalidRequestError(
             field, f"{field} is, by its bytes, no {wanted}; data must be the file in base64"
         )
@@ -64,7 +58,7 @@ def kind_of(file: WireFile) -> str:
     if isinstance(file, InlineFile):
         return (_content_type(file.data) or "image").partition("/")[0]
     named = (file.mediaType or "").partition("/")[0]
-    if named in KINDS:
+    if named in FORMATS:
         return named
     try:
         path = urlsplit(file.url).path

@@ -9,6 +9,7 @@ from reelhook.domain.catalog import ModelRoute
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.model import lines_of, ratio_of
 from reelhook.domain.request import RESOLUTION, SIZE, VideoRequest, check_file
+from reelhook.domain.request_media import MEDIA_FIELDS
 from reelhook.doors.context import HttpOptions
 from reelhook.doors.vercel.body import OWN, FrameImage, OwnFields, VideoModelBody
 from reelhook.doors.vercel.files import file_uri, kind_of
@@ -16,13 +17,6 @@ from reelhook.doors.vercel.files import file_uri, kind_of
 ADAPTIVE = "adaptive"
 WireWarning = dict[str, str]
 """One of `gatewayVideoWarningSchema` in `gateway-video-model.ts`."""
-_MEDIA = {
-    "image": "image",
-    "last_frame": "image",
-    "reference_images": "image",
-    "reference_videos": "video",
-    "reference_audios": "audio",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +61,7 @@ async def check_urls(options: HttpOptions, url: str | None, request: VideoReques
     """Raise `InvalidRequestError` if a URL of the request may not be dialled."""
     if url is not None:
         await options.check_url(url, field="callbackUrl")
-    for field, kind in _MEDIA.items():
+    for field, kind in MEDIA_FIELDS.items():
         given = getattr(request, field)
         for file in (given,) if isinstance(given, str) else given or ():
             if not file.startswith("data:"):

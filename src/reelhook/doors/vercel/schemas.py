@@ -37,7 +37,7 @@ class VideoData(WireModel):
     """A finished video: a `url`, or `data` in base64."""
 
     type: Literal["url", "base64"]
-    url: str | None = None
+    url: str | None = Field(None, repr=False)
     data: str | None = None
     media_type: str
 

@@ -214,11 +214,13 @@ def _due_at(endpoint: Endpoint, first: Instant, now: Instant, share: int) -> Ope
     """Return the due deliveries of one endpoint, given the due time of the first.
 
     Index entries of settled deliveries may precede the first one. PostgreSQL can only skip them row
-    by row as long as an old transaction might still see them.
+    by row as long as an old transaction might still see them. The join with the events may change
+    the order of the chosen rows.
     """
     at = (lane_of(endpoint.id), endpoint.id)
     rows = yield Statement(_DUE_AT_ENDPOINT, (*at, now, share, first))
-    return DueEndpoint(endpoint, tuple(_due_delivery(row) for row in rows))
+    found = sorted(map(_due_delivery, rows), key=lambda one: (one.delivery.due_at, one.delivery.id))
+    return DueEndpoint(endpoint, tuple(found))
 
 
 def _probe(row: Sequence[Any], next_at: Instant, due_query: _DueQuery) -> Operation[None]:
