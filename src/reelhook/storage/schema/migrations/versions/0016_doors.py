@@ -25,6 +25,8 @@ LOSSES = {
     " AND (due_at IS NOT NULL OR status NOT IN ('completed', 'failed', 'canceled'))",
 }
 """Queries for the numbers of things that the downgrade drops."""
+_RESUBMITS_MAX = 2
+"""The most resubmissions of a forgotten job in the previous version."""
 
 
 def _request_columns() -> list[sa.Column[Any]]:
@@ -178,7 +180,11 @@ def _remove_deletion() -> None:
 
 
 def downgrade() -> None:
-    """Remove what was added. Jobs stay, except waiting ones that would be created differently."""
+    """Remove what was added. Jobs stay, except waiting ones that would be created differently.
+
+    If a server forgets a job that it has, the previous version sends it again without these fields,
+    unless it seems to have done so already.
+    """
     _remove_deletion()
     needs = " OR ".join(f"{column.name} IS NOT NULL" for column in _request_columns())
     needs += " OR image LIKE 'file:%'"
@@ -194,6 +200,10 @@ def downgrade() -> None:
         code="submission_unknown",
         error=f"{why}whether its provider has it is not known, look there",
         next_at=True,
+    )
+    op.execute(
+        f"UPDATE jobs SET forgotten = {_RESUBMITS_MAX:d}"
+        f" WHERE status NOT IN ('completed', 'failed', 'canceled') AND ({needs})"
     )
     op.drop_table("job_files")
     op.drop_table("files")
