@@ -23,6 +23,8 @@ from cli_programs import (
     start,
 )
 
+from reelhook.domain.media import FILES_BYTES_MAX
+
 # An image of one pixel.
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
@@ -163,13 +165,14 @@ def test_what_can_t_be_sent_is_refused_in_one_line(
     arguments: list[str], says: str, tmp_path: Path
 ) -> None:
     (tmp_path / "fox.txt").write_text("A fox")
-    (tmp_path / "large.png").write_bytes(bytes(700_000))
+    with (tmp_path / "large.png").open("wb") as large:
+        large.truncate(FILES_BYTES_MAX + 1)
     outcome = reelhook("submit", "A fox", *arguments, directory=tmp_path)
     assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
     assert says in outcome.err
 
 
-def test_the_largest_image_fits_into_a_request(house: House) -> None:
+def test_a_large_image_fits_into_a_request(house: House) -> None:
     (house.directory / "large.webp").write_bytes(bytes(674_000))
     outcome = house.run(
         "submit",

@@ -1,11 +1,17 @@
 """A listing may show what a video remixes, show null for all, or not show it at all."""
 
+from dataclasses import replace
+
 import pytest
 
 from reelhook.domain.listed_forms import ListedForms
 from reelhook.domain.report import Entry, Progress
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.request_match import fits
+
+from .doubts import CAT, DOG, Verdict, doubt, judge, listing, ours
+from .doubts import entry as listed
+from .samples import MINUTE, NOW
 
 PLAIN = VideoRequest("A fox", model="m")
 REMIX = VideoRequest("A fox", model="m", remix_of="video_1")
@@ -38,3 +44,14 @@ def test_another_value_proves_nothing_unless_one_of_ours_is_shown_as_sent(shown:
     # A gateway may lose the name of the video, or give it its own: then it may still be ours.
     assert ListedForms([]).may_be(REMIX, entry(shown))
     assert not ListedForms([(entry("video_1"), REMIX)]).may_be(REMIX, entry(shown))
+
+
+def test_plain_videos_do_not_prove_that_a_remix_is_absent() -> None:
+    # A server may list the videos of plain creates alone.
+    shown = [listed("video_2", DOG, NOW + MINUTE), listed("video_1", CAT, NOW - MINUTE)]
+    plain = {"video_2": ours(DOG, NOW + MINUTE), "video_1": ours(CAT, NOW - MINUTE)}
+    remix = replace(CAT, prompt="Snow falls", remix_of="video_1")
+    lost = doubt("lost", remix, after=("video_1",))
+    assert judge([lost], listing(shown, known=plain)) == Verdict(unknown=("lost",))
+    remixed = plain | {"video_2": ours(replace(DOG, remix_of="video_1"), NOW + MINUTE)}
+    assert judge([lost], listing(shown, known=remixed)) == Verdict(absent=("lost",))

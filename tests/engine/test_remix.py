@@ -9,13 +9,18 @@ from aiohttp import web
 from engine_stage import Engine, Played, Stage, stage
 from engine_upstream import answers, reset
 
+from reelhook.config.prices import UNDECLARED
 from reelhook.domain.catalog import ANY_MODEL, Account
 from reelhook.domain.errors import InvalidRequestError, JobNotFoundError
-from reelhook.domain.job import Status
-from reelhook.domain.price import ModelPrice, PriceLine
+from reelhook.domain.job import Job, Status
+from reelhook.domain.price import Defaults, ModelPrice, PriceLine
 from reelhook.providers.xai.provider import XAI
 
-TABLE = ModelPrice("USD", (PriceLine(0.5),), "https://prices.example", "2026-11-29")
+TABLE = ModelPrice(
+    *("USD", (PriceLine(0.5),), "https://prices.example", "2026-11-29"),
+    defaults=Defaults(seconds=4),
+    options=UNDECLARED,
+)
 ACCOUNTS = (
     Played(Account("first", "openai", prices={ANY_MODEL: TABLE})),
     Played(Account("second", "openai", weight=1000)),
@@ -52,6 +57,36 @@ async def test_a_remix_is_created_once_at_the_account_that_has_the_video(tmp_pat
         video = here.upstream.videos[str(job.provider_job_id)]
         assert (video.prompt, video.seconds) == ("a fox at night", "8")
         assert video.remixed_from_video_id == source_job.provider_job_id
+
+
+async def remixed(engine: Engine, job_id: str) -> Job:
+    return await engine.job((await engine.service.remix(job_id, "a fox at night")).job_id)
+
+
+@pytest.mark.parametrize("options", [{"seconds": "12"}, {"num_frames": 480}, {"size": "1920x1080"}])
+async def test_a_remix_has_no_known_price_if_its_video_has_none(
+    tmp_path: Path, options: dict[str, object]
+) -> None:
+    async with stage(tmp_path) as here, here.engine(accounts=ACCOUNTS) as engine:
+        source = await engine.submit("a fox", model="first/m", seconds="4", options=options)
+        await engine.settled()
+        await complete(here, engine, source)
+        remix = await remixed(engine, source)
+        assert (await engine.job(source)).estimated_amount is None
+        assert remix.estimated_amount is None
+        assert (await engine.service.job(remix.id)).request.options == options
+
+
+async def test_a_remix_of_a_registered_video_has_no_known_price(tmp_path: Path) -> None:
+    async with stage(tmp_path) as here, here.engine(accounts=ACCOUNTS) as engine:
+        here.upstream.add("one", prompt="a fox", seconds="12")
+        await engine.register(["one"])
+        await complete(here, engine, "one")
+        remix = await remixed(engine, "one")
+        assert remix.estimated_amount is None
+        await engine.settled()
+        await complete(here, engine, remix.id)
+        assert (await remixed(engine, remix.id)).estimated_amount is None
 
 
 @pytest.mark.parametrize("status", [None, 500, 408, 409])

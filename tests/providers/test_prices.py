@@ -118,6 +118,12 @@ def test_the_provider_s_defaults_count() -> None:
     assert price(FAL, "fal-ai/veo3/fast") == Price(1.2, "USD")
 
 
+@pytest.mark.parametrize("name", ["image", "last_frame", "reference_images", "video"])
+def test_a_file_in_the_options_makes_xai_s_price_unknown(name: str) -> None:
+    file = {name: {"url": "https://example.com/fox.png"}}
+    assert price(XAI_MODELS, "grok-imagine-video-1.5", options=file) is None
+
+
 def test_only_ark_says_that_it_charges_for_no_failed_job() -> None:
     providers = (Ark, Fal, Replicate, Runway, XAI)
     assert [one.name for one in providers if one.traits.failures_are_free] == ["ark"]

@@ -187,6 +187,13 @@ async def test_known_entries_tell_which_are_ours_and_which_we_created(store: Sto
     assert await store.known_entries([ACCOUNT], "here", []) == {}
 
 
+async def test_a_known_entry_is_a_remix_if_its_request_was(store: Store) -> None:
+    remix = replace(CAT, remix_of="video_0")
+    await queued(store, new(request=remix), "video_1")
+    known = await store.known_entries([ACCOUNT], "here", ["video_1"])
+    assert known["video_1"].request == remix
+
+
 async def test_a_version_that_moved_on_is_what_makes_a_change_stale(store: Store) -> None:
     job = await submitting(store, new())
     ahead = replace(job, version=job.version + 1)

@@ -16,6 +16,7 @@ from reelhook.domain.endpoint import BUDGET_EVENTS, EndpointKind, EventName, url
 from reelhook.domain.job import Status
 from reelhook.domain.project import Project
 from reelhook.domain.reservation import bill_of
+from reelhook.domain.restart import RESUBMITS_MAX
 from reelhook.ports import ALL_JOBS, NewJob, Resend
 from reelhook.storage.open import open_store
 from reelhook.storage.schema import migrate as migrations
@@ -60,6 +61,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "remix": {"remix_of": "video_1"},
     "references": {"reference_images": ("https://example.com/anna.png",)},
 }
+_KEPT_BY_0015 = {"image", "seed", "options", "ratio", "fallbacks"}
 OF_JOB: dict[str, dict[str, Any]] = {"provider": {"provider": "ark"}, "account": {"pinned": True}}
 FAR = 10**15
 
@@ -158,6 +160,21 @@ async def test_a_job_that_its_provider_has_goes_on_there(target: Path | str) -> 
     async with store_on(target) as store:
         [job] = await store.jobs_to_watch(ACCOUNT)
         assert (job.provider, job.provider_job_id, job.code) == ("ark", "task_1", None)
+
+
+async def test_a_job_that_its_server_forgets_is_not_sent_again_without_what_it_asked_for(
+    target: Path | str,
+) -> None:
+    asked = [name for name in ASKED if name not in _KEPT_BY_0015]
+    async with store_on(target) as store:
+        await queued(store, new("plain"), "video_plain")
+        for name in asked:
+            await queued(store, demanding(name), f"video_{name}")
+    go_back(target, "0016_doors")
+    migrations.migrate(target)
+    async with store_on(target) as store:
+        counted = {job.id: job.forgotten for job in await store.jobs_to_watch(ACCOUNT)}
+        assert counted == {"plain": 0, **dict.fromkeys(asked, RESUBMITS_MAX)}
 
 
 async def test_a_doubt_that_a_person_has_settled_stays_so(target: Path | str) -> None:

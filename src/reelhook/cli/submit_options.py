@@ -223,14 +223,15 @@ def file_uri(file: str, option: str, kind: str = "image") -> str:
             f"{file} is neither a URL nor named like {_LIKE[kind]}", param_hint=option
         )
     try:
-        content = path.read_bytes()
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= FILES_BYTES_MAX else b""
     except OSError as error:
         raise typer.BadParameter(
             f"{file} can't be read ({error.strerror})", param_hint=option
         ) from None
-    if len(content) > FILES_BYTES_MAX:
+    if size > FILES_BYTES_MAX:
         raise typer.BadParameter(
-            f"{file} has {len(content)} bytes, and a request carries at most {FILES_BYTES_MAX}; "
+            f"{file} has {size} bytes, and a request carries at most {FILES_BYTES_MAX}; "
             "shrink it, or upload it where the provider can fetch it and give its URL",
             param_hint=option,
         )

@@ -248,6 +248,8 @@ class Listing:
             return "the listing could not be read completely"
         if doubt.request.model not in self.facts.models:
             return "the listing has never shown a video of this model that we created"
+        if doubt.request.remix_of is not None and not self._shows_remixes:
+            return "the listing shows no remix that we created"
         if self._misses_ours(doubt):
             return "videos that we created are missing in the listing"
         if self.window_end(doubt) == len(self.entries) and not self.ended:
@@ -259,6 +261,11 @@ class Listing:
         ):
             return "the listing may show only the newest entries"
         return None
+
+    @cached_property
+    def _shows_remixes(self) -> bool:
+        """True if it shows a remix that we created: a server may list plain videos alone."""
+        return any(known.request.remix_of is not None for _, known in self._created())
 
     def _misses_ours(self, doubt: Doubt) -> bool:
         """Return True if one of our entries is missing where the doubt's own entry would be.

@@ -82,6 +82,7 @@ class NewJobs:
         callback_format: str | None = None,
         call: ClientCall | None = None,
         account: str | None = None,
+        priced: bool = True,
     ) -> Created:
         """Store a new job and have it created at the provider. Returns before that happens.
 
@@ -89,11 +90,11 @@ class NewJobs:
 
         Its events go to `webhook_url` and to the registered `endpoints`; if neither is given, to
         the default endpoint. At `webhook_url`, `callback_secret` signs them, and their bodies are
-        in `callback_format`. If `account` is given, no other may create the job. Raises
-        `InvalidRequestError` if an endpoint does not exist, if the model or one of its fallbacks
-        can't satisfy the request, or if the project may not have jobs of this priority. Raises
-        `ModelNotAllowedError` if the caller may not use one of the models, or `BudgetError` if a
-        budget has no room.
+        in `callback_format`. If `account` is given, no other may create the job. `priced` False:
+        its price is not known. Raises `InvalidRequestError` if an endpoint does not exist, if the
+        model or one of its fallbacks can't satisfy the request, or if the project may not have jobs
+        of this priority. Raises `ModelNotAllowedError` if the caller may not use one of the models,
+        or `BudgetError` if a budget has no room.
         """
         caller.require(Scope.SUBMIT)
         check_request(request)
@@ -104,7 +105,7 @@ class NewJobs:
         for route in routes:
             caller.check_model(route.display_name)
         request, files = await taken_out(replace(request, model=choice.model))
-        prices = tuple(estimates(routes, request))
+        prices = tuple(estimates(routes, request)) if priced else (None,) * len(routes)
         now = self._clock.now()
         job = Job(
             id=new_id("job", now, self._random),
@@ -175,6 +176,7 @@ class NewJobs:
             callback_format=callback_format,
             call=call,
             account=remix.account,
+            priced=remix.priced,
         )
 
     async def register(

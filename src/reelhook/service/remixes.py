@@ -14,10 +14,14 @@ from reelhook.service.providers import provider_of
 
 @dataclass(frozen=True, slots=True)
 class Remix:
-    """The request, and the account that has the video and so alone can remix it."""
+    """The request, and the account that has the video and so alone can remix it.
+
+    `priced` False: its price is not known, because the length and the shape of the video are not.
+    """
 
     request: VideoRequest
     account: str
+    priced: bool
 
 
 async def remix_of(
@@ -25,9 +29,9 @@ async def remix_of(
 ) -> Remix:
     """Return the request to remix a job's video.
 
-    Its length and shape are those of the video, for estimates and listings; only the prompt is
-    sent. Raises `JobNotFoundError`, or `InvalidRequestError` if the video is not completed or its
-    provider has no remix. Raises `ProviderError` if the account was removed.
+    Its length, shape and options are those of the video, for estimates and listings; only the
+    prompt is sent. Raises `JobNotFoundError`, or `InvalidRequestError` if the video is not
+    completed or its provider has no remix. Raises `ProviderError` if the account was removed.
     """
     stored = await store.job(job_id, caller.sees)
     job, video = stored.job, stored.request
@@ -46,8 +50,15 @@ async def remix_of(
         resolution=video.resolution,
         audio=video.audio,
         remix_of=job.provider_job_id,
+        options=video.options,
     )
-    return Remix(request, job.account)
+    return Remix(request, job.account, priced=not _is_unpriced(stored))
+
+
+def _is_unpriced(source: StoredJob) -> bool:
+    """Return True if a video was registered, so its request is not known, or remixes such a one."""
+    remixed = source.request.remix_of is not None
+    return not source.request.prompt or (remixed and source.job.estimated_amount is None)
 
 
 class Remixes:

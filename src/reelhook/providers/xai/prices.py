@@ -13,7 +13,7 @@ def _price(model: str, image: float, amounts: dict[str, float]) -> ModelPrice:
         source=f"https://docs.x.ai/docs/models/{model}",
         date="2026-11-29",
         defaults=Defaults(seconds=8, resolution="480p"),
-        options=Options(unpriced=("reference_images", "video", "image")),
+        options=Options(unpriced=("reference_images", "last_frame", "video", "image")),
         image_amount=image,
     )
 

@@ -68,7 +68,7 @@ def known_entries(
         [
             query(
                 "SELECT submit_attempts > 0 AND NOT adopted, submit_started_at, accepted_at, model,"
-                " script, direction, seconds, size, id, submit_marked"
+                " script, direction, seconds, size, remix_of, id, submit_marked"
                 " FROM jobs WHERE account = ?1 AND provider_job_id = ?2"
                 " AND (submit_fingerprint IS NULL OR submit_fingerprint LIKE ?3)",
                 (*pair, f"{server}.%"),
@@ -82,8 +82,10 @@ def known_entries(
 
 
 def _known(row: Row) -> Known:
-    created, sent_at, accepted_at, model, script, direction, seconds, size, job_id, marked = row
-    request = VideoRequest(prompt_of(script, direction), model, seconds=seconds, size=size)
+    created, sent_at, accepted_at, model, script, direction, seconds, size, *others = row
+    remix_of, job_id, marked = others
+    prompt = prompt_of(script, direction)
+    request = VideoRequest(prompt, model, seconds=seconds, size=size, remix_of=remix_of)
     return Known(bool(created), sent_at, accepted_at, request, job_id, bool(marked))
 
 

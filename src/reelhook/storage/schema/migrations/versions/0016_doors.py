@@ -28,6 +28,8 @@ LOSSES = {
     " AND (due_at IS NOT NULL OR status NOT IN ('completed', 'failed', 'canceled'))",
 }
 """Queries for the numbers of things that the downgrade drops."""
+_RESUBMITS_MAX = 2
+"""The most resubmissions of a forgotten job in the previous version."""
 
 
 def _request_columns() -> list[sa.Column[Any]]:
@@ -214,7 +216,8 @@ def _release(which: str) -> None:
 def downgrade() -> None:
     """Remove what was added. Jobs stay, except waiting ones that would be created differently.
 
-    Their budgets get back what was reserved for them.
+    Their budgets get back what was reserved for them. If a server forgets a job that it has, the
+    previous version sends it again without these fields, unless it seems to have done so already.
     """
     op.add_column(
         "budgets", sa.Column("updated_at", sa.BigInteger, nullable=False, server_default="0")
@@ -237,6 +240,10 @@ def downgrade() -> None:
         code="submission_unknown",
         error=f"{why}whether its provider has it is not known, look there",
         next_at=True,
+    )
+    op.execute(
+        f"UPDATE jobs SET forgotten = {_RESUBMITS_MAX:d}"
+        f" WHERE status NOT IN ('completed', 'failed', 'canceled') AND ({needs})"
     )
     op.drop_table("job_files")
     op.drop_table("files")
