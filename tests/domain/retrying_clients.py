@@ -20,14 +20,16 @@ class Try:
     """The fate of one request.
 
     `arrives_after` None: it is never read. `responds_after` None: the response is lost, and the
-    server knows it if `known`. `refused`: the server has no room at that moment. The client gives
-    up the request after `fails_after`, if it has no response by then, and waits for `pause`.
+    server knows it if `known`. `refused`: the server has no room at that moment. `unmatched`: it
+    refuses the try without a look for its call. The client gives up the request after
+    `fails_after`, if it has no response by then, and waits for `pause`.
     """
 
     arrives_after: int | None = 5
     responds_after: int | None = 5
     known: bool = False
     refused: bool = False
+    unmatched: bool = False
     fails_after: int = 100
     pause: int = 500
 
@@ -137,6 +139,10 @@ class Simulation:
             self.outcome.too_late += 1
         one = ClientCall("videos", call.body, tried, TIMEOUT_SECONDS)
         rows = self._rows.setdefault(call.body, {})
+        if fate.unmatched:
+            self._refuse(one, rows, now)
+            self._respond(number, tried, sent, now, reply)
+            return
         found = call_of(one, list(rows.values()), now)
         if isinstance(found, NotSettled):
             self._at(found.until, lambda at: self._serve(number, tried, sent, at, reply))
@@ -157,11 +163,11 @@ class Simulation:
         self._respond(number, tried, sent, now, reply)
 
     def _refuse(self, one: ClientCall, rows: dict[str, EarlierCall], now: int) -> None:
-        refused = [row for row in rows.values() if row.job_id is None]
-        found = call_of(one, refused, now)
+        found = call_of(one, list(rows.values()), now, waits=False)
         assert not isinstance(found, NotSettled)
         row = found or EarlierCall(f"call_{next(self._numbers):06}", now, now)
-        rows[row.id] = replace(row, answered=row.answered | one.mark, answered_at=now)
+        answered_at = now if row.job_id is None else row.answered_at
+        rows[row.id] = replace(row, answered=row.answered | one.mark, answered_at=answered_at)
 
     def _use(self, body: str, job_id: str) -> None:
         self.outcome.used.add(body)

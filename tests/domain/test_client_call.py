@@ -89,6 +89,7 @@ FATES = st.builds(
     responds_after=st.none() | DELAYS,
     known=st.booleans(),
     refused=st.booleans(),
+    unmatched=st.booleans(),
     fails_after=st.sampled_from([1, 100, 1500]),
     pause=st.integers(375, 2000),
 )
@@ -148,6 +149,12 @@ def test_a_refusal_is_one_try_and_no_job() -> None:
     waiting = Call("a", 0, (Try(),), used_after=None)
     outcome = run(waiting, Call("a", 100, (REFUSED, Try()), used_after=None))
     assert len(outcome.paid) == len(set(outcome.ids.values())) == 2
+
+
+def test_a_retry_that_the_database_refuses_belongs_to_the_call_of_the_lost_response() -> None:
+    away = Try(unmatched=True)
+    outcome = run(Call("a", 0, (LOST, away, Try()), used_after=None))
+    assert len(outcome.paid) == 1
 
 
 def test_tries_that_arrive_in_any_order_share_one_job() -> None:

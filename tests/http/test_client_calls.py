@@ -54,13 +54,14 @@ HELD = Held()
 async def created_by(context: Context, body: dict[str, Any], *, counts: bool = True) -> Created:
     request = video_request(body["script"], model="sora-2", seconds="1", size="64x64")
     key = context.request.headers.get("idempotency-key")
-    idempotency = key and IdempotencyKey("default", key, "body")
+    idempotency = IdempotencyKey("default", key, "body") if key else None
     return await create_once(
         context,
         body,
         lambda call: context.gateway.new_jobs.submit(
-            context.caller, request, idempotency=idempotency or None, call=call
+            context.caller, request, idempotency=idempotency, call=call
         ),
+        idempotency,
         counts=counts,
     )
 
@@ -75,7 +76,7 @@ async def create(context: ContextOf) -> Response:
         if hold == "before":
             await HELD.until_gone(context)
         if fail == "before":
-            await create_once(context, body, lambda _: _failing())
+            await create_once(context, body, lambda _: _failing(), None)
         created = await created_by(context, body)
         if hold == "after":
             await HELD.until_gone(context)
@@ -147,8 +148,7 @@ async def made(server: Client, count: int | None, **fields: Any) -> str:
 async def leave(server: Client, count: int | None, **fields: Any) -> None:
     """Send a request, and close its connection as soon as the route waits."""
     async with aiohttp.ClientSession() as session:
-        client = Client(session, server.url)
-        waiting = asyncio.create_task(sent(client, count, **fields))
+        waiting = asyncio.create_task(sent(Client(session, server.url), count, **fields))
         await HELD.waits.wait()
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)

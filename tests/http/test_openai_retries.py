@@ -90,3 +90,27 @@ async def test_a_refusal_by_the_database_is_repeated_as_a_new_create(tmp_path: P
         created = await posted(sdk)
         assert (await sdk.videos.retrieve(created["id"])).status == "queued"
         assert await server.total() == 1
+
+
+async def test_a_retry_that_the_database_refuses_leaves_its_call_the_paid_job(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path, AT_ONCE) as (server, _):
+        sdk, lossy = losing(server.url, losses=1)
+        app: Any = server.hook.asgi
+        store = app.state.gateway.new_jobs._store
+        kept, tries = store.create, 0
+
+        async def second_away(*arguments: Any) -> Any:
+            nonlocal tries
+            tries += 1
+            if tries == 2:
+                raise StoreError("away")
+            return await kept(*arguments)
+
+        store.create = second_away
+        video = await sdk.videos.create(**FOX)  # type: ignore[arg-type] # other values than OpenAI's
+        assert lossy.counts == ["0", "1", "2"]
+        assert (await sdk.videos.poll(video.id)).status == "completed"
+        assert await server.total() == server.simulator.creations == 1
+        await sdk.close()

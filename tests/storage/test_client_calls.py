@@ -113,6 +113,19 @@ async def test_a_refusal_accounts_for_one_retry_which_is_a_new_job(store: Store)
     assert await got(store, "job_3", 3, at=LATER) == "job_2"
 
 
+async def test_a_refused_retry_leaves_its_call_the_job_of_a_lost_response(
+    store: Store, sql: Sql
+) -> None:
+    for lost in (False, True):
+        await got(store, "job_1", 0)
+        if lost:
+            await store.lose_response(tried(0), "job_1")
+        await store.refuse_call(tried(1, "call_2", at=NOW + 400))
+        assert await sql("SELECT job_id, lost FROM client_calls") == [("job_1", lost)]
+        assert await got(store, "job_2", 2, at=LATER) == "job_1"
+        await sql("DELETE FROM jobs")
+
+
 async def test_a_client_without_counts_joins_only_a_broken_connection(store: Store) -> None:
     assert await got(store, "job_1", None) == "job_1"
     assert await got(store, "job_2", None) == "job_2"

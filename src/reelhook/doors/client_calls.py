@@ -22,7 +22,7 @@ from reelhook.doors.context import Context
 from reelhook.doors.guard import RATE_REFUSAL
 from reelhook.doors.limits import KIB, LimitError
 from reelhook.doors.policy import KeyRoute
-from reelhook.gateway import Created, Gateway
+from reelhook.gateway import Created, Gateway, IdempotencyKey
 
 RETRY_COUNT = "x-stainless-retry-count"
 TIMEOUTS = ("x-stainless-read-timeout", "x-stainless-timeout")
@@ -124,28 +124,32 @@ async def create_once(
     context: Context,
     body: Any,
     create: Callable[[ClientCall | None], Awaitable[Created]],
+    key: IdempotencyKey | None,
     *,
     counts: bool = True,
     timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> Created:
     """Create a job, or return that of an earlier try of the same call.
 
-    `body` is the parsed body, and anything else that decides about the video. Without an
-    `Idempotency-Key` its tries are found by the client's count. If the client `counts` none, a try
-    gets the job of a broken connection. `timeout_seconds` is the client's, unless it names one.
-    Raises `LimitError` if the key's rate is exceeded.
+    `body` is the parsed body, and anything else that decides about the video. Without a `key` (the
+    client's `Idempotency-Key`) its tries are found by the client's count. If the client `counts`
+    none, a try gets the job of a broken connection. `timeout_seconds` is the client's, unless it
+    names one. Raises `LimitError` if the rate of the API key is exceeded; a replay never is refused
+    for that.
     """
     request = context.request
     attempt: CreateAttempt = request.scope[_ATTEMPT]
     call = await _call_of(context, body, timeout_seconds, counts=counts)
     attempt.begin(context.caller, call)
     refusal: AccessRefusal | None = request.scope.get(RATE_REFUSAL)
-    calls = context.gateway.client_calls
-    if refusal is not None and not (call and await calls.repeats(context.caller, call)):
-        raise _rate_limited(refusal)
     if call is not None and await request.is_disconnected():
         raise ClientGoneError  # it will try again, or nobody waits for the job
-    created = await create(call)
+    if refusal is None:
+        created = await create(call)
+    elif replay := await context.gateway.new_jobs.replay(context.caller, key, call):
+        created = replay
+    else:
+        raise _rate_limited(refusal)
     attempt.got(created.job_id)
     return created
 

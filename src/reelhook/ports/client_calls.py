@@ -40,6 +40,13 @@ class ClientCallStore(Protocol):
     `JobStore.create` finds the call that a try belongs to.
     """
 
+    async def join(self, one: ClientTry) -> str | None:
+        """Give a try the job of its call, and return its id; None if the call has no job yet.
+
+        Raises `CallNotSettledError`, or `JobDeletedError`.
+        """
+        ...
+
     async def is_repeated(self, one: ClientTry) -> bool:
         """Return True if the try belongs to a call that has a job already."""
         ...
@@ -57,5 +64,5 @@ class ClientCallStore(Protocol):
         ...
 
     async def refuse_call(self, one: ClientTry) -> None:
-        """Record that a try was refused, so that the client's next try is a new job."""
+        """Record that a try was refused, so that the client's next try gets the job of its call."""
         ...

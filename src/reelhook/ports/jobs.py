@@ -14,6 +14,7 @@ from reelhook.ports.job_records import (
     Change,
     Created,
     Destination,
+    IdempotencyKey,
     JobFilter,
     JobPage,
     ListedJob,
@@ -41,6 +42,13 @@ class JobReads(Protocol):
 
 class JobWrites(Protocol):
     """Stores new jobs."""
+
+    async def replay_of_key(self, key: IdempotencyKey) -> Created | None:
+        """Return the job that this key created; None if it created none.
+
+        Raises `IdempotencyKeyReusedError`, or `JobDeletedError`.
+        """
+        ...
 
     async def create(self, new: NewJob) -> Created:
         """Store a job with its deliveries and key in one transaction.

@@ -1,10 +1,11 @@
 """The use cases for calls that client libraries repeat without a key; see `domain.client_call`."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from random import Random
+from typing import TypeVar
 
 from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.client_call import CallNotSettledError, ClientCall
@@ -12,6 +13,7 @@ from reelhook.domain.errors import DATABASE_FAILURES
 from reelhook.domain.ids import new_id
 from reelhook.ports import ClientCallStore, ClientTry, Clock, Created, JobWrites, NewJob
 
+T = TypeVar("T")
 REMEMBERED_MAX = 100_000
 REPORT_SECONDS_MAX = 1.0
 """The longest time for which a response waits for its report: the database may be away."""
@@ -41,15 +43,19 @@ class ClientCalls:
         holder = _holder_of(caller)
         return ClientTry(holder, call, new_id("call", now, self._random), now, self._process)
 
-    async def repeats(self, caller: Caller, call: ClientCall) -> bool:
-        """Return True if an earlier try of the same call has a job already.
+    async def replay(self, caller: Caller, call: ClientCall) -> Created | None:
+        """Return the job of an earlier try of the same call; None if there is none.
 
         A count that can't be remembered repeats nothing: it could be sent without end.
         """
         caller.require(Scope.SUBMIT)
         if call.count is not None and not call.mark:
-            return False
-        return await self._store.is_repeated(self.tried(caller, call))
+            return None
+        one = self.tried(caller, call)
+        if not await self._store.is_repeated(one):
+            return None  # known without a write
+        job_id = await settled(self._store.join, one, self._clock)
+        return None if job_id is None else Created(job_id, replayed=True)
 
     async def used(self, caller: Caller, job_id: str) -> None:
         """Record that a client has used a job's id, so it has received the response.
@@ -91,19 +97,22 @@ async def _reporting() -> AsyncIterator[None]:
 
 async def create_once_settled(store: JobWrites, new: NewJob, clock: Clock) -> Created:
     """Store a job, or return that of an equal call. A fresh response is left to its own client."""
+    if new.client_try is None:
+        return await store.create(new)
+    return await settled(
+        lambda one: store.create(replace(new, client_try=one)), new.client_try, clock
+    )
+
+
+async def settled(act: Callable[[ClientTry], Awaitable[T]], one: ClientTry, clock: Clock) -> T:
+    """Act on a try as soon as the call that it belongs to is known."""
     for _ in range(WAITS_MAX):
         try:
-            return await store.create(new)
+            return await act(one)
         except CallNotSettledError as error:
             await clock.wait(asyncio.Event(), max(0, error.until - clock.now()) / 1000)
-        new = _tried_again(new, clock, waits=True)
-    return await store.create(_tried_again(new, clock, waits=False))
-
-
-def _tried_again(new: NewJob, clock: Clock, *, waits: bool) -> NewJob:
-    if new.client_try is None:
-        return new
-    return replace(new, client_try=replace(new.client_try, at=clock.now(), waits=waits))
+        one = replace(one, at=clock.now())
+    return await act(replace(one, waits=False))
 
 
 def _holder_of(caller: Caller) -> str:

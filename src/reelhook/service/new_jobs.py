@@ -163,6 +163,8 @@ class NewJobs:
         `InvalidRequestError` if the video is not completed or its provider has no remix.
         """
         caller.require(Scope.SUBMIT)
+        if (replay := await self.replay(caller, idempotency, call)) is not None:
+            return replay  # the video may be gone by now
         remix = await remix_of(self._store, self._providers, caller, job_id, prompt)
         return await self.submit(
             caller,
@@ -178,6 +180,18 @@ class NewJobs:
             account=remix.account,
             priced=remix.priced,
         )
+
+    async def replay(
+        self, caller: Caller, idempotency: IdempotencyKey | None, call: ClientCall | None
+    ) -> Created | None:
+        """Return the job of an earlier request with this key; without a key, of an earlier try.
+
+        None if there is none. Creates nothing.
+        """
+        caller.require(Scope.SUBMIT)
+        if idempotency is not None:
+            return await self._store.replay_of_key(idempotency.of(caller))
+        return None if call is None else await self._client_calls.replay(caller, call)
 
     async def register(
         self,

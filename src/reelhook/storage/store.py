@@ -62,6 +62,7 @@ from reelhook.storage.operations import (
     processes,
     projects,
     receipts,
+    replays,
     resends,
     retention,
     secrets_at_rest,
@@ -97,6 +98,8 @@ class Store(Forwarding):
     delete_job = writing(deleting.delete)
     forget_idempotency_keys = writing(idempotency.forget)
 
+    replay_of_key = reading(replays.of_key)
+    join = writing(replays.join)
     is_repeated = reading(client_calls.is_repeated)
     unused_call = reading(client_calls.unused)
     use_job = writing(client_calls.use, conflict_keys.of_use)

@@ -108,6 +108,7 @@ async def _created(
             callback_format=_format(body),
             call=call,
         ),
+        key,
     )
     if created.stored is not None:
         return video_of(created.stored)

@@ -167,6 +167,7 @@ async def _created(
             callback_format=own.callback_format or FORMAT,
             call=call,
         ),
+        idempotency,
         counts=False,
         timeout_seconds=TRIES * WAIT_SECONDS_MAX,
     )

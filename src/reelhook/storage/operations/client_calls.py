@@ -107,15 +107,25 @@ def lose(one: ClientTry, job_id: str) -> Operation[None]:
 
 
 def refuse(one: ClientTry) -> Operation[None]:
-    """Record that a try was refused, so that the client's next try creates a job."""
+    """Record that a try was refused, so that the client's next try gets the job of its call.
+
+    If the call has none yet, that try creates it.
+    """
     yield Statement(f"SELECT {LOCK}", (lock_of(one),))
     rows = yield Statement(
-        "SELECT id, created_at, answered_at, job_id, answered FROM client_calls"
-        " WHERE hash = ?1 AND created_at >= ?2 AND answered & ?3 = 0 AND job_id IS NULL",
+        "SELECT id, created_at, answered_at, job_id, answered, lost FROM client_calls"
+        " WHERE hash = ?1 AND created_at >= ?2 AND answered & ?3 = 0",
         (one.hash, one.at - one.call.window_milliseconds, one.call.mark),
     )
-    found = call_of(one.call, [EarlierCall(*row) for row in rows], one.at)
-    yield from keep(one, found if isinstance(found, EarlierCall) else None, None)
+    found = call_of(one.call, [EarlierCall(*row) for row in rows], one.at, waits=False)
+    earlier = found if isinstance(found, EarlierCall) else None
+    if earlier is None or earlier.job_id is None:
+        yield from keep(one, earlier, None)
+        return
+    yield Statement(
+        "UPDATE client_calls SET answered = answered | ?3 WHERE hash = ?1 AND id = ?2",
+        (one.hash, earlier.id, one.call.mark),
+    )
 
 
 def forget(created_before: Instant) -> Operation[None]:

@@ -30,6 +30,7 @@ from reelhook.storage.operations import (
     files,
     idempotency,
     projects,
+    replays,
     reservations,
     turns,
 )
@@ -111,10 +112,8 @@ def create(new: NewJob) -> Operation[Created]:
     if (owner := taken[0][0]) is not None:
         raise JobIdTakenError(new.job.id) if new.shows(owner) else JobIdUnavailableError
     call = None if one is None else (yield from client_calls.find(one))
-    if one is not None and call is not None and call.job_id is not None:
-        yield from deleting.check_not_deleted(call.job_id)
-        yield from client_calls.keep(one, call, call.job_id)
-        return Created(call.job_id, replayed=True)
+    if one is not None and (replay := (yield from replays.of_call(one, call))):
+        return replay
     # Checked before the first write, so that a refusal undoes no transaction that others share.
     request = request_of(new.request)
     destinations = yield from projects.destinations(new)
@@ -168,9 +167,8 @@ def _add_metadata(job: Job) -> Operation[None]:
 
 def _known(new: NewJob) -> Operation[Created | None]:
     if new.idempotency:
-        before = yield from idempotency.find(new.idempotency)
+        before = yield from replays.of_key(new.idempotency)
         if before:
-            yield from deleting.check_not_deleted(before.job_id)
             return before
     if new.job.provider_job_id is not None:
         return (yield from _watched(new, new.job.provider_job_id))
