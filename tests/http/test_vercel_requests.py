@@ -204,6 +204,13 @@ def test_a_size_becomes_the_resolution_of_a_model_that_has_only_those(
     assert (request.size, request.resolution, request.aspect_ratio) == shape
 
 
+def test_reelhook_s_own_fields_are_never_options_of_an_account_with_that_name() -> None:
+    options = {"reelhook": {"callbackSecret": "x"}, "fal": {"steps": 4}}
+    body = VideoModelBody(prompt="A fox", provider_options=options)
+    route = ModelRoute("fal/m", "fal", "m", (Account("reelhook", "fal"),), None)
+    assert translated(body, OwnFields(), "fal/m", route).request.options == {"steps": 4}
+
+
 async def test_a_model_of_another_provider_makes_the_video(tmp_path: Path) -> None:
     async with served(tmp_path, AT_ONCE, providers=("fal",)) as server:
         found = event(await generated(server, model="fal/fal-ai/veo3/fast"))

@@ -134,6 +134,17 @@ async def test_a_client_without_counts_joins_only_a_broken_connection(store: Sto
     assert await got(store, "job_3", None) == "job_3"
 
 
+async def test_a_read_says_nothing_of_a_client_without_counts(store: Store) -> None:
+    """It knows no id before its response is written, so others have read the job."""
+    await got(store, "job_1", None)
+    assert await store.unused_call("default", "job_1") is None
+    await store.lose_response(tried(None), "job_1")
+    assert await got(store, "job_2", None) == "job_1"
+    await store.use_job(tried(None).hash, "job_1")
+    assert await store.unused_call("default", "job_1") is None
+    assert await got(store, "job_2", None) == "job_2"
+
+
 async def test_what_a_process_that_died_was_answering_is_lost(store: Store, sql: Sql) -> None:
     await got(store, "job_1", None, process="worker_1")
     await sql("INSERT INTO processes (id, seen_until) VALUES ('worker_1', now_ms() + 60000)")

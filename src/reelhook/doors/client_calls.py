@@ -85,7 +85,7 @@ class CreateAttempt:
         if not written:
             await self._gateway.client_calls.lost(caller, self._job_id, call)
         elif call.count is None:
-            await self._gateway.client_calls.used(caller, self._job_id)
+            await self._gateway.client_calls.written(caller, self._job_id, call)
 
 
 class CreateRoute(KeyRoute):

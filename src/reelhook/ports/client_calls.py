@@ -52,11 +52,14 @@ class ClientCallStore(Protocol):
         ...
 
     async def unused_call(self, holder: str, job_id: str) -> str | None:
-        """Return the hash of the call that got this job, if its client has not used the job yet."""
+        """Return the hash of the call that got this job, if its client has not used the job yet.
+
+        None for a call without a count.
+        """
         ...
 
     async def use_job(self, call_hash: str, job_id: str) -> None:
-        """Record that the client used its job, so no later try belongs to that call."""
+        """Record that the client has its job, so no later try belongs to that call."""
         ...
 
     async def lose_response(self, one: ClientTry, job_id: str) -> None:

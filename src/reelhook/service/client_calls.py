@@ -60,7 +60,8 @@ class ClientCalls:
     async def used(self, caller: Caller, job_id: str) -> None:
         """Record that a client has used a job's id, so it has received the response.
 
-        That is written once per job, and then remembered.
+        That is written once per job, and then remembered. It is no proof for a client without
+        counts: others have read the job.
         """
         caller.require(Scope.READ)
         holder = _holder_of(caller)
@@ -73,6 +74,12 @@ class ClientCalls:
             if len(self._used) >= REMEMBERED_MAX:
                 self._used.clear()
             self._used.add((holder, job_id))
+
+    async def written(self, caller: Caller, job_id: str, call: ClientCall) -> None:
+        """Record that the whole response with this job was written."""
+        caller.require(Scope.SUBMIT)
+        async with _reporting():
+            await self._store.use_job(self.tried(caller, call).hash, job_id)
 
     async def lost(self, caller: Caller, job_id: str, call: ClientCall) -> None:
         """Record that the response with this job could not be written."""

@@ -143,9 +143,11 @@ def _options(
     options: dict[str, Any] = {}
     warnings = []
     for name, values in given.items():
+        if name == OWN:  # also if an account has this name
+            continue
         if name in names:
             options |= values
-        elif name != OWN:
+        else:
             details = f"the model's provider is {route.provider}, so these options are ignored"
             warnings.append(unsupported(f"providerOptions.{name}", details))
     return options, warnings

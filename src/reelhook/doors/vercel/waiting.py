@@ -13,7 +13,12 @@ from typing import Any
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from reelhook.domain.errors import DATABASE_FAILURES, ContentMissingError, ProviderError
+from reelhook.domain.errors import (
+    DATABASE_FAILURES,
+    ContentMissingError,
+    JobNotFoundError,
+    ProviderError,
+)
 from reelhook.domain.job import Job, Status
 from reelhook.doors.context import Context
 from reelhook.doors.error_messages import http_message
@@ -60,8 +65,18 @@ class WaitingStream(StreamingResponse):
 async def events(
     context: Context, job_id: str, warnings: Sequence[dict[str, str]]
 ) -> AsyncIterator[bytes]:
-    """Yield comments until the job has ended, then its result."""
+    """Yield comments until the job has ended, then its result. A job may be deleted meanwhile."""
     yield KEEP_ALIVE  # now the client has the response's head
+    try:
+        async for piece in _until_the_end(context, job_id, warnings):
+            yield piece
+    except JobNotFoundError:
+        yield _failure(f"{job_id} was deleted while this call waited for it", FAILED_DEPENDENCY)
+
+
+async def _until_the_end(
+    context: Context, job_id: str, warnings: Sequence[dict[str, str]]
+) -> AsyncIterator[bytes]:
     feed, caller = context.gateway.feed, context.caller
     loop = asyncio.get_running_loop()
     end = loop.time() + WAIT_SECONDS_MAX

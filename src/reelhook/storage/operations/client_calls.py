@@ -85,15 +85,19 @@ def is_repeated(one: ClientTry) -> Operation[bool]:
 
 
 def unused(holder: str, job_id: str) -> Operation[str | None]:
-    """Return the hash of the call that got this job, if its client has not used the job yet."""
+    """Return the hash of the call that got this job, if its client has not used the job yet.
+
+    A client without counts (`answered` 0) knows no id before its response is written.
+    """
     rows = yield Statement(
-        "SELECT hash FROM client_calls WHERE job_id = ?1 AND holder = ?2", (job_id, holder)
+        "SELECT hash FROM client_calls WHERE job_id = ?1 AND holder = ?2 AND answered <> 0",
+        (job_id, holder),
     )
     return str(rows[0][0]) if rows else None
 
 
 def use(call_hash: str, job_id: str) -> Operation[None]:
-    """Forget a call, since its client has used its job."""
+    """Forget a call, since its client has used its job, or has the whole response."""
     yield Statement("DELETE FROM client_calls WHERE hash = ?1 AND job_id = ?2", (call_hash, job_id))
 
 
