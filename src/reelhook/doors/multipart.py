@@ -32,7 +32,8 @@ async def read_body(request: Request) -> dict[str, Any]:
     A form's numbers and booleans stay text. A file is a `data:` URI whose content type is judged by
     the file's bytes. Raises `InvalidRequestError`, or `LimitError` for a body that is too large.
     """
-    body = await request.body()
+    # Unlike `body()`, the stream leaves nothing in the request, which may outlive its body by far.
+    body = b"".join([piece async for piece in request.stream() if piece])
     content_type = request.headers.get("content-type", "")
     if media_type(content_type) != FORM:
         return await in_thread_if_large(len(body), partial(_json_object, body))
