@@ -194,7 +194,8 @@ class Body:
     def responding(self, send: Send) -> Send:
         """Return a `send` that begins the response once the body has arrived or was given up.
 
-        An earlier response makes many clients and proxies fail: the rest of the body meets a closed
+        It releases the memory then, because a stream lasts much longer than its request's body. An
+        earlier response makes many clients and proxies fail: the rest of the body meets a closed
         connection, or is taken for the next request.
         """
 
@@ -204,6 +205,8 @@ class Body:
                 # RFC 9112, section 9.3: a connection whose body is not read to its end is closed.
                 headers = [*message.get("headers", ()), (b"connection", b"close")]
                 message = {**message, "headers": headers}
+            if begins:
+                self.close()
             await send(message)
 
         return begin_late

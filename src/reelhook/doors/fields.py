@@ -91,7 +91,7 @@ ChosenProject = Annotated[
     ShortText | None,
     Field(description="For the operator: the id or name of its project; if absent: `default`"),
 ]
-EndpointIds = Annotated[list[JobId], Field(max_length=ENDPOINTS_MAX)]
+EndpointIds = Annotated[list[JobId], Field(fail_fast=True, max_length=ENDPOINTS_MAX)]
 
 
 def maybe_project(project: str) -> str | None:

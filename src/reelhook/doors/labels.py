@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.job import Job
 from reelhook.domain.labels import (
     EXTERNAL_ID_CHARACTERS_MAX,
@@ -14,12 +15,25 @@ from reelhook.domain.labels import (
     labels_of,
 )
 from reelhook.domain.priority import PRIORITIES, Priority, priority_of
+from reelhook.domain.problem import Problem
 from reelhook.doors.fields import Schema, documented, is_absent
+
+
+def with_few_names(metadata: Any) -> Any:
+    """Return metadata, unchecked but for its number of names. Raises `InvalidRequestError`.
+
+    It comes before other checks, which make an error for each wrong value.
+    """
+    if isinstance(metadata, dict) and len(metadata) > METADATA_MAX:
+        raise InvalidRequestError("metadata", Problem.TOO_MANY, limit=METADATA_MAX)
+    return metadata
+
 
 ExternalId = Annotated[str, documented(minLength=1, maxLength=EXTERNAL_ID_CHARACTERS_MAX)]
 _Value = Annotated[str, documented(maxLength=METADATA_VALUE_CHARACTERS_MAX)]
 Metadata = Annotated[
     dict[str, _Value],
+    BeforeValidator(with_few_names),
     Field(
         json_schema_extra={
             "maxProperties": METADATA_MAX,

@@ -17,7 +17,7 @@ from starlette.types import Scope as HttpScope
 
 from reelhook.domain.caller import Scope
 from reelhook.doors.access import route_path
-from reelhook.doors.multipart import LargeRequest
+from reelhook.doors.multipart import JsonRequest
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 _NEED = "__reelhook_need__"
@@ -48,18 +48,16 @@ class PolicyRoute(APIRoute):
     counts_rate: ClassVar[bool] = False
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler of the route's requests. Large bodies of JSON are parsed in a thread.
+        """Return the handler of the route's requests, which parses JSON as `JsonRequest` does.
 
         FastAPI documents this way to give a route its own kind of request.
         """
         handle = super().get_route_handler()
-        if files_of(self) is None:
-            return handle
 
-        async def handle_large(request: Request) -> Response:
-            return await handle(LargeRequest(request.scope, request.receive))
+        async def handle_json(request: Request) -> Response:
+            return await handle(JsonRequest(request.scope, request.receive))
 
-        return handle_large
+        return handle_json
 
 
 class KeyRoute(PolicyRoute):

@@ -41,8 +41,10 @@ Seed = Annotated[int, documented(minimum=0, maximum=SEED_MAX)]
 Size = Annotated[str, documented(pattern=f"^{SIZE}$")]
 Resolution = Annotated[str, documented(pattern=f"^({RESOLUTION})$")]
 NegativePrompt = Annotated[str, documented(minLength=1, maxLength=PROMPT_CHARACTERS_MAX)]
-References = Annotated[list[UncheckedText], documented(maxItems=REFERENCES_MAX)]
-Fallbacks = Annotated[list[Name], documented(maxItems=FALLBACKS_MAX)]
+References = Annotated[
+    list[UncheckedText], Field(fail_fast=True), documented(maxItems=REFERENCES_MAX)
+]
+Fallbacks = Annotated[list[Name], Field(fail_fast=True), documented(maxItems=FALLBACKS_MAX)]
 
 
 class GenerateBody(LabelledBody):

@@ -83,7 +83,7 @@ Secret = Annotated[
     AfterValidator(_secret),
     Field(json_schema_extra={"pattern": f"^{_SECRET.pattern}$"}),
 ]
-Events = Annotated[list[EventName], Field(min_length=1)]
+Events = Annotated[list[EventName], Field(fail_fast=True, min_length=1)]
 Concurrency = Annotated[int, Field(strict=True, ge=1, le=CONCURRENCY_MAX)]
 Flag = Annotated[bool, Field(strict=True)]
 

@@ -95,13 +95,13 @@ class NewKeyBody(Schema):
     project: ShortText | None = Field(
         None, description="The id or name of its project; if absent: the caller's"
     )
-    scopes: Annotated[list[ScopeName], Field(min_length=1, max_length=len(Scope))] = Field(
-        description="Each includes those before it: read, submit, operate, admin"
-    )
+    scopes: Annotated[
+        list[ScopeName], Field(fail_fast=True, min_length=1, max_length=len(Scope))
+    ] = Field(description="Each includes those before it: read, submit, operate, admin")
     expires: Duration | None = Field(
         None, description="How long it is accepted, e.g. 90d (s, m, h, d); if absent: forever"
     )
-    models: Annotated[list[ShortText], Field(max_length=MODELS_MAX)] | None = Field(
+    models: Annotated[list[ShortText], Field(fail_fast=True, max_length=MODELS_MAX)] | None = Field(
         None, description="The only models that its jobs may use; if absent: all of its project"
     )
     rates: Rates | None = Field(

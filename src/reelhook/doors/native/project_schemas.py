@@ -33,7 +33,7 @@ class ProjectChangeBody(Schema):
         repr=False,
         description="Where webhooks of jobs without a destination go; null: nowhere",
     )
-    models: Annotated[list[Text], Field(max_length=MODELS_MAX)] | None = Field(
+    models: Annotated[list[Text], Field(fail_fast=True, max_length=MODELS_MAX)] | None = Field(
         None, description="The only models that its jobs may use; null: all. For the operator"
     )
     weight: Annotated[int, documented(minimum=1, maximum=WEIGHT_MAX)] | None = Field(

@@ -4,15 +4,24 @@ import json
 from typing import Annotated, Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic.config import JsonDict
 
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.labels import EXTERNAL_ID_CHARACTERS_MAX, METADATA_MAX, Labels
 from reelhook.domain.priority import PRIORITIES
+from reelhook.domain.problem import Problem
 from reelhook.domain.request import (
     ASPECT_RATIO,
     FALLBACKS_MAX,
+    OPTIONS_CHARACTERS_MAX,
     PROMPT_CHARACTERS_MAX,
     REFERENCES_MAX,
     RESOLUTION,
@@ -22,6 +31,8 @@ from reelhook.domain.request import (
     SIZE,
 )
 from reelhook.doors.fields import EndpointIds
+from reelhook.doors.json_shape import parsed_bytes
+from reelhook.doors.labels import with_few_names
 
 WARNINGS_MAX = 20
 _NAME_CHARACTERS_MAX = 64
@@ -41,10 +52,17 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _as_object(value: Any) -> Any:
-    """Return the object that a form's field has as JSON text; anything else unchanged."""
+def _as_object(value: Any, field: ValidationInfo) -> Any:
+    """Return the object that a form's field has as JSON text; anything else unchanged.
+
+    The text has the limits of a JSON body. Raises `InvalidRequestError` or `LimitError`.
+    """
     if not isinstance(value, str):
         return value
+    if len(value) > OPTIONS_CHARACTERS_MAX:
+        name = str(field.field_name)
+        raise InvalidRequestError(name, Problem.TOO_LONG, limit=OPTIONS_CHARACTERS_MAX)
+    parsed_bytes(value.encode(errors="surrogatepass"))
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
@@ -54,7 +72,9 @@ def _as_object(value: Any) -> Any:
 Prompt = Annotated[str, _shown(minLength=1, maxLength=PROMPT_CHARACTERS_MAX)]
 Name = Annotated[str, _shown(minLength=1, maxLength=SHORT_CHARACTERS_MAX)]
 Media = Annotated[str, _shown(description="An http(s) URL, or a data: URI; in a form also a file")]
-MediaList = Annotated[list[Media], BeforeValidator(_as_list), _shown(maxItems=REFERENCES_MAX)]
+MediaList = Annotated[
+    list[Media], Field(fail_fast=True), BeforeValidator(_as_list), _shown(maxItems=REFERENCES_MAX)
+]
 _TEXT: JsonDict = {"type": "string"}
 _SECONDS: JsonDict = {
     "anyOf": [{**_TEXT, "pattern": f"^{SECONDS}$"}, {"type": "integer", "minimum": 1}]
@@ -83,7 +103,10 @@ class OwnBody(BaseModel):
         [], description="Registered endpoints that its events go to"
     )
     metadata: Annotated[
-        dict[str, str], BeforeValidator(_as_object), _shown(maxProperties=METADATA_MAX)
+        dict[str, str],
+        BeforeValidator(with_few_names),
+        BeforeValidator(_as_object),  # the last one runs first
+        _shown(maxProperties=METADATA_MAX),
     ] = Field({}, description="Your own names and values")
     external_id: (
         Annotated[str, _shown(minLength=1, maxLength=EXTERNAL_ID_CHARACTERS_MAX)] | None
@@ -131,9 +154,9 @@ class VideoBody(OwnBody):
     reference_images: MediaList = []
     reference_videos: MediaList = []
     reference_audios: MediaList = []
-    fallbacks: Annotated[list[Name], BeforeValidator(_as_list), _shown(maxItems=FALLBACKS_MAX)] = (
-        Field([], description="Models to try when the ones before definitely did not accept")
-    )
+    fallbacks: Annotated[
+        list[Name], Field(fail_fast=True), BeforeValidator(_as_list), _shown(maxItems=FALLBACKS_MAX)
+    ] = Field([], description="Models to try when the ones before definitely did not accept")
     provider_options: Annotated[dict[str, Any], BeforeValidator(_as_object)] = Field(
         {}, description="The provider's own parameters, passed on unchanged"
     )

@@ -6,7 +6,7 @@ The wire is `buildRequestBody` in `gateway-video-model.ts` of `@ai-sdk/gateway` 
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from reelhook.domain.errors import InvalidRequestError
@@ -31,6 +31,15 @@ B = TypeVar("B", bound=BaseModel)
 def _shown(*, strict: bool | None = None, **limits: Any) -> Any:
     """Return the annotation of a field whose limits OpenAPI shows and the domain checks."""
     return Field(strict=strict, json_schema_extra=limits)
+
+
+def _objects(options: Any) -> Any:
+    """Return options by provider; only the first wrong one if any is, for one error is enough."""
+    if isinstance(options, dict):
+        for name, one in options.items():
+            if not isinstance(one, dict):
+                return {name: one}
+    return options
 
 
 class WireModel(BaseModel):
@@ -64,12 +73,12 @@ class VideoModelBody(WireModel):
     seed: Annotated[int, _shown(minimum=0, maximum=SEED_MAX)] | None = None
     generate_audio: bool | None = None
     image: WireFile | None = Field(None, description="The first image")
-    frame_images: list[FrameImage] | None = None
-    input_references: list[WireFile] | None = Field(
+    frame_images: Annotated[list[FrameImage], Field(fail_fast=True)] | None = None
+    input_references: Annotated[list[WireFile], Field(fail_fast=True)] | None = Field(
         None, description="Images, videos and sounds that the video refers to"
     )
-    provider_options: dict[str, dict[str, Any]] | None = Field(
-        None, description="By provider: its own parameters; `reelhook`: see `OwnFields`"
+    provider_options: Annotated[dict[str, dict[str, Any]], BeforeValidator(_objects)] | None = (
+        Field(None, description="By provider: its own parameters; `reelhook`: see `OwnFields`")
     )
 
 
@@ -92,8 +101,9 @@ class OwnFields(LabelledBody):
     priority: PriorityName | None = None
     resolution: str | None = Field(None, description="like 720p")
     negative_prompt: str | None = None
-    fallbacks: list[
-        Annotated[str, Field(json_schema_extra={"maxLength": SHORT_CHARACTERS_MAX})]
+    fallbacks: Annotated[
+        list[Annotated[str, Field(json_schema_extra={"maxLength": SHORT_CHARACTERS_MAX})]],
+        Field(fail_fast=True),
     ] = Field([], json_schema_extra={"maxItems": FALLBACKS_MAX})
 
 
