@@ -150,6 +150,17 @@ def test_a_version_of_a_listed_model_has_its_limits_and_prices() -> None:
     assert versioned.accounts[0].price_of("a/b:1f", versioned.limits) == built_in
 
 
+def test_a_provider_whose_listed_models_take_no_sizes_takes_none() -> None:
+    accounts = [Account(name, name) for name in ("fal", "xai", "runway")]
+    unsized, sized = Model("m", sizes=()), Model("s", sizes=("1280x720",))
+    catalog = Catalog(accounts, {"fal": (unsized,), "runway": (unsized, sized)}, {})
+    assert not catalog.choose("fal/new").takes_sizes
+    assert catalog.choose("runway/new").takes_sizes
+    assert catalog.choose("runway/s").takes_sizes
+    assert not catalog.choose("runway/m").takes_sizes
+    assert catalog.choose("xai/new").takes_sizes
+
+
 def test_accounts_are_picked_by_weight() -> None:
     choice, random = CATALOG.choose("fal/x"), seeded(7)
     picked = Counter(choice.pick(random).id for _ in range(4000))

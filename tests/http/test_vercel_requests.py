@@ -211,6 +211,29 @@ def test_reelhook_s_own_fields_are_never_options_of_an_account_with_that_name() 
     assert translated(body, OwnFields(), "fal/m", route).request.options == {"steps": 4}
 
 
+@pytest.mark.parametrize(
+    ("given", "limits", "shape"),
+    [
+        ("1920x1080", None, (None, "1080p", "16:9")),
+        ("3840x2160", None, (None, "4k", "16:9")),
+        ("1280x720", Model("m", sizes=(), resolutions=None), (None, "720p", "16:9")),
+        ("1280x704", None, ("1280x704", None, None)),
+        ("1280x720", Model("m", sizes=(), resolutions=()), ("1280x720", None, None)),
+        ("1280x720", Model("m", sizes=(), resolutions=("1080p",)), ("1280x720", None, None)),
+    ],
+)
+def test_a_size_is_kept_as_a_resolution_or_its_client_is_warned(
+    given: str, limits: Model | None, shape: tuple[str | None, ...]
+) -> None:
+    body = VideoModelBody(prompt="A fox", resolution=given)
+    route = ModelRoute("fal/m", "fal", "m", (Account("fal", "fal"),), limits, takes_sizes=False)
+    made = translated(body, OwnFields(), "fal/m", route)
+    request = made.request
+    assert (request.size, request.resolution, request.aspect_ratio) == shape
+    warned = [(one["type"], one["feature"]) for one in made.warnings]
+    assert warned == ([("unsupported", "resolution")] if request.size else [])
+
+
 async def test_a_model_of_another_provider_makes_the_video(tmp_path: Path) -> None:
     async with served(tmp_path, AT_ONCE, providers=("fal",)) as server:
         found = event(await generated(server, model="fal/fal-ai/veo3/fast"))

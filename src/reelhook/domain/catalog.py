@@ -57,7 +57,8 @@ class ModelRoute:
     """The provider's name for a model, and the accounts that can create a job with it.
 
     `display_name` is `provider/model`, or the provider alone if it chooses the model. `pinned`: the
-    request named the account, so no other may take the job.
+    request named the account, so no other may take the job. `takes_sizes`: False if the model takes
+    none, or if its limits are not known and no listed model of the provider takes any.
     """
 
     display_name: str
@@ -66,6 +67,7 @@ class ModelRoute:
     accounts: tuple[Account, ...]
     limits: Model | None
     pinned: bool = False
+    takes_sizes: bool = True
 
     def pick(self, random: Random) -> Account:
         """Return an account for the next job, at random by weight."""
@@ -185,13 +187,16 @@ class Catalog:
     ) -> ModelRoute:
         provider = accounts[0].provider
         weighted = [account for account in accounts if account.weight]
+        limits = self._limits(provider, model)
+        alike = self._models[provider].values() if limits is None else (limits,)
         return ModelRoute(
             display_name=f"{provider}/{model}" if model else provider,
             provider=provider,
             model=model,
             accounts=tuple(weighted or accounts),
-            limits=self._limits(provider, model),
+            limits=limits,
             pinned=pinned,
+            takes_sizes=not alike or any(one.sizes != () for one in alike),
         )
 
     def _limits(self, provider: str, model: str) -> Model | None:

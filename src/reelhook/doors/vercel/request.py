@@ -15,6 +15,8 @@ from reelhook.doors.vercel.body import OWN, FrameImage, OwnFields, VideoModelBod
 from reelhook.doors.vercel.files import file_uri, kind_of
 
 ADAPTIVE = "adaptive"
+_USUAL_RESOLUTIONS = ("360p", "480p", "540p", "720p", "768p", "1080p", "1440p", "4k")
+"""The names of resolutions at models whose own names are not known."""
 WireWarning = dict[str, str]
 """One of `gatewayVideoWarningSchema` in `gateway-video-model.ts`."""
 
@@ -37,6 +39,9 @@ def translated(body: VideoModelBody, own: OwnFields, model: str, route: ModelRou
     options, of_others = _options(body.provider_options or {}, route)
     warnings += of_others
     size, resolution, ratio = _shape(body, own, route)
+    if size is not None and resolution is None and not route.takes_sizes:
+        details = f"the model has no resolution of {size}; only the ratio is sure to be kept"
+        warnings.append(unsupported("resolution", details))
     first, last = _frames(body)
     request = VideoRequest(
         body.prompt,
@@ -101,10 +106,13 @@ def _shape(
     if re.fullmatch(RESOLUTION, size):
         return None, size, ratio
     limits = route.limits
-    if limits is None or not re.fullmatch(SIZE, size) or size in (limits.sizes or ()):
+    if not re.fullmatch(SIZE, size) or (limits is not None and size in (limits.sizes or ())):
         return size, None, ratio
+    names = None if limits is None else limits.resolutions
+    if names is None:
+        names = () if route.takes_sizes else _USUAL_RESOLUTIONS
     lines = min(map(int, size.split("x")))
-    named = next((one for one in limits.resolutions or () if lines_of(one) == lines), None)
+    named = next((one for one in names if lines_of(one) == lines), None)
     if named is None or ratio not in {None, ratio_of(size)}:  # the domain names the contradiction
         return size, None, ratio
     return None, named, ratio_of(size)
