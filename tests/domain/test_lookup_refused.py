@@ -1,5 +1,7 @@
 """Creates that were refused: when a listing is believed that does not show them."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from reelhook.domain.reconciliation import deadline, given_up_at, resolve, settl
 from reelhook.domain.report import Entry
 from reelhook.domain.request import VideoRequest
 
-from .doubts import FACTS, SETTLE, doubt, listing
+from .doubts import CAT, FACTS, SETTLE, Verdict, doubt, entry, judge, listing, ours
 from .samples import NOW
 from .test_listing_model import SECOND, Create, History, entries, histories, paid_twice
 
@@ -67,6 +69,20 @@ def test_at_no_moment_is_a_create_called_absent_whose_entry_still_appears(
         absent.update(told.absent)
         assert not paid_twice(history, absent)
     assert not left
+
+
+def test_an_entry_that_another_job_adopted_may_be_the_doubt_s_own() -> None:
+    # The other job asked for a size, this one for a length. The entry that is left fits the other.
+    long, wide = replace(CAT, seconds="8", size=None), replace(CAT, seconds=None)
+    shown = [
+        entry("video_3", replace(CAT, seconds="4"), NOW + 2 * SECOND),
+        entry("video_2", replace(CAT, seconds="8"), NOW + SECOND),
+        entry("video_1", replace(CAT, seconds="8"), NOW - SECOND),
+    ]
+    known = {"video_1": ours(long, NOW - SECOND), "video_2": ours(wide, NOW, created=False)}
+    lost = Doubt("long", long, NOW, NOW, ())
+    assert judge([lost], listing(shown, known=known)) == Verdict(unknown=("long",))
+    assert judge([lost], listing(shown[1:], known=known)) == Verdict(absent=("long",))
 
 
 @pytest.mark.parametrize("ended", [True, False])

@@ -4,6 +4,7 @@ Nothing here costs money. A create may be sent again only if its absence is prov
 definitely did not accept it. `domain.listing` has the proofs.
 """
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -160,7 +161,9 @@ class _Reconciliation:
         if not ready:
             return _WAIT
         if all(self._is_ready(taker, now) for taker in self._takers_from(request, doubt)):
-            return None
+            if not self._may_be_exchanged(request, doubt):
+                return None
+            return _WAIT if changing else AMBIGUOUS
         wait = round(SETTLES_MAX * (latest - doubt.since))
         return _WAIT if now < max(given_up, doubt.since + wait) else AMBIGUOUS
 
@@ -182,6 +185,28 @@ class _Reconciliation:
         for entry, taker in self._matching.takers:
             if fits(request, entry) and self._listing.in_window(doubt, entry):
                 yield taker
+
+    def _may_be_exchanged(self, request: VideoRequest, doubt: Doubt) -> bool:
+        """Return True if an entry is left for the taker of an entry that fits this doubt.
+
+        The taken entry may then be this doubt's own. That taker's entry may have a taker in turn.
+        """
+        waiting, followed = deque([(request, doubt)]), set[str]()
+        while waiting:
+            wanted, owner = waiting.popleft()
+            if any(
+                fits(wanted, entry) and self._listing.in_window(owner, entry)
+                for entry in self._matching.left
+            ):
+                return True
+            for entry, taker in self._matching.takers:
+                name = entry.provider_job_id
+                if name in followed or not fits(wanted, entry):
+                    continue
+                if self._listing.in_window(owner, entry):
+                    followed.add(name)
+                    waiting.append((taker.request, taker))
+        return False
 
     def _why_never(self, request: VideoRequest, doubt: Doubt, *, changing: bool) -> str | None:
         """Return the reason why waiting proves nothing, or `_WAIT` while that may be `changing`."""
