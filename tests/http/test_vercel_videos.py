@@ -7,8 +7,21 @@ from typing import Any
 
 import aiohttp
 import pytest
-from gateways import AT_ONCE, Gateway, until
-from vercel_clients import FOX, MODEL, event, generated, headers, served, started, status_of, told
+from aiohttp import web
+from gateways import AT_ONCE, Gateway, Reply, until
+from stub_providers import StubProvider, stub_provider
+from vercel_clients import (
+    FOX,
+    MODEL,
+    event,
+    generated,
+    headers,
+    rendered,
+    served,
+    started,
+    status_of,
+    told,
+)
 
 from reelhook.domain.errors import StoreError
 from reelhook.doors.vercel import result, waiting
@@ -20,16 +33,6 @@ async def operation_of(server: Gateway, **fields: Any) -> Any:
     reply = await started(server, **fields)
     assert reply.status == 200, reply.body
     return reply.json()["operation"]
-
-
-async def rendered(server: Gateway, creations: int = 1) -> None:
-    """Let so many creates arrive at the provider, and then the time of a render pass."""
-
-    async def arrived() -> bool:
-        return server.simulator.creations == creations
-
-    await until(arrived)
-    server.time.advance(1000)
 
 
 async def test_a_call_waits_for_its_video(tmp_path: Path) -> None:
@@ -90,6 +93,47 @@ async def test_a_large_file_comes_as_a_url_with_a_warning(
         assert (warning["type"], "download" in warning["message"]) == ("other", True)
 
 
+async def test_a_file_of_unknown_size_comes_as_a_url(tmp_path: Path) -> None:
+    async with stub_provider() as provider, served(tmp_path, upstream=provider.url) as server:
+        provider.content = _without_length
+        [found] = await completed_at(provider, server)
+        assert (found.status, found.json()["videos"][0]["type"]) == (200, "url")
+        assert "of unknown size" in found.json()["warnings"][0]["message"]
+
+
+async def test_a_file_that_breaks_off_at_once_is_an_error_in_the_door_s_form(
+    tmp_path: Path,
+) -> None:
+    async with stub_provider() as provider, served(tmp_path, upstream=provider.url) as server:
+        provider.content = _broken_off
+        refused, again = await completed_at(provider, server, reads=2)
+        assert told(refused)[:2] == told(again)[:2] == (502, "internal_server_error")
+
+
+async def completed_at(provider: StubProvider, server: Gateway, reads: int = 1) -> list[Reply]:
+    """Finish a video, and read its status so many times."""
+    operation = await operation_of(server)
+    await server.job_when(operation["jobId"], "processing")
+    provider.video("video_1", status="completed")
+    await server.job_when(operation["jobId"], "completed")
+    return [await status_of(server, operation) for _ in range(reads)]
+
+
+async def _without_length(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "video/mp4"})
+    await response.prepare(request)
+    await response.write(b"0000ftyp")
+    return response
+
+
+async def _broken_off(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "video/mp4", "Content-Length": "1000"})
+    await response.prepare(request)
+    assert request.transport is not None
+    request.transport.close()
+    return response
+
+
 async def test_a_started_video_is_pending_then_completed(tmp_path: Path) -> None:
     async with served(tmp_path) as server:
         operation = await operation_of(server)
@@ -136,110 +180,6 @@ async def test_comments_come_while_a_job_goes_on_and_the_call_ends_in_time(
         assert (found["type"], found["statusCode"]) == ("error", 424)
         job_id = found["message"].partition(" ")[0]
         assert (await status_of(server, {"jobId": job_id})).json()["status"] == "pending"
-
-
-async def test_a_call_whose_connection_breaks_is_joined_by_an_equal_one(tmp_path: Path) -> None:
-    async with served(tmp_path) as server:
-        for _ in range(2):
-            async with server.session.post(
-                f"{server.url}/v4/ai/video-model", json=FOX, headers=headers()
-            ) as response:
-                assert await response.content.readany()
-                response.close()
-            await until(lambda: _lost(server))
-        last = asyncio.create_task(generated(server))
-        await rendered(server)
-        assert event(await last)["type"] == "result"
-        assert await server.total() == 1
-        again = asyncio.create_task(generated(server))
-        await rendered(server, 2)
-        assert event(await again)["type"] == "result"
-        assert server.simulator.creations == 2
-
-
-async def test_a_read_by_others_gives_its_job_to_the_repetition_of_a_broken_call(
-    tmp_path: Path,
-) -> None:
-    async with served(tmp_path) as server:
-        async with server.session.post(
-            f"{server.url}/v4/ai/video-model", json=FOX, headers=headers()
-        ) as response:
-            assert await response.content.readany()
-            job_id = await _only_job(server)
-            video = f"/v1/videos/video_{job_id.removeprefix('job_')}"
-            assert (await server.get(video)).status == 200
-            response.close()
-        await until(lambda: _lost(server))
-        again = asyncio.create_task(generated(server))
-        await rendered(server)
-        assert event(await again)["providerMetadata"]["reelhook"]["jobId"] == job_id
-        assert server.simulator.creations == 1
-        assert (await server.get(video)).status == 200
-        last = asyncio.create_task(generated(server))  # the result was written, so it is a new call
-        await rendered(server, 2)
-        assert event(await last)["type"] == "result"
-
-
-async def test_a_job_that_is_deleted_while_a_call_waits_ends_the_call(tmp_path: Path) -> None:
-    async with served(tmp_path) as server:
-        state: Any = server.hook.asgi
-        jobs = state.state.gateway.jobs
-        kept, deleted = jobs.job, asyncio.Event()
-
-        async def late(*given: Any) -> Any:
-            await deleted.wait()
-            return await kept(*given)
-
-        object.__setattr__(jobs, "job", late)
-        call = asyncio.create_task(generated(server))
-        await until(lambda: _stored(server))
-        job_id = await _canceled(server)
-        assert (await server.delete(f"/api/jobs/{job_id}")).status == 204
-        deleted.set()
-        found = event(await call)
-        assert (found["type"], found["statusCode"]) == ("error", 424)
-        assert found["message"].startswith(f"{job_id} was deleted")
-
-
-async def test_a_repetition_of_a_call_whose_job_was_deleted_is_refused(tmp_path: Path) -> None:
-    async with served(tmp_path) as server:
-        async with server.session.post(
-            f"{server.url}/v4/ai/video-model", json=FOX, headers=headers()
-        ) as response:
-            assert await response.content.readany()
-            response.close()
-        await until(lambda: _lost(server))
-        deleted = await server.delete(f"/api/jobs/{await _canceled(server)}")
-        assert deleted.status == 204
-        assert told(await generated(server))[3] == "job_deleted"
-        assert server.simulator.creations == 1
-
-
-async def _stored(server: Gateway) -> bool:
-    return await server.total() == 1
-
-
-async def _canceled(server: Gateway) -> str:
-    """Cancel the only job once its provider has it; return its id."""
-    job_id = await _only_job(server)
-
-    async def arrived() -> bool:
-        return server.simulator.creations == 1
-
-    await until(arrived)
-    reply = await server.post(f"/api/jobs/{job_id}/cancel?force=true", json={})
-    assert reply.status == 200, reply.body
-    return job_id
-
-
-async def _only_job(server: Gateway) -> str:
-    [job] = (await server.get("/api/jobs")).json()["jobs"]
-    return str(job["jobId"])
-
-
-async def _lost(server: Gateway) -> bool:
-    state: Any = server.hook.asgi
-    return not state.state.stream_slots._taken
 
 
 async def test_a_call_that_may_not_wait_creates_no_job(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from gateways import Gateway, Reply, gateway
+from gateways import Gateway, Reply, gateway, until
 
 from reelhook.simulator.faults import Faults
 
@@ -72,3 +72,13 @@ def told(reply: Reply) -> tuple[int, str, Any, str]:
     assert set(detail) == {"message", "type", "param", "code"}, detail
     assert detail["message"].strip()
     return reply.status, detail["type"], detail["param"], detail["code"]
+
+
+async def rendered(server: Gateway, creations: int = 1) -> None:
+    """Let so many creates arrive at the provider, and then the time of a render pass."""
+
+    async def arrived() -> bool:
+        return server.simulator.creations == creations
+
+    await until(arrived)
+    server.time.advance(1000)

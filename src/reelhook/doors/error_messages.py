@@ -45,7 +45,7 @@ _SENTENCES: Mapping[str, str] = {
         "{message}: POST /api/jobs/{job_id}/adopt or POST /api/jobs/{job_id}/abandon"
     ),
     "job_deleted": (
-        "This request belongs to {job_id}, which was deleted; send it with another Idempotency-Key "
+        "This request belongs to {job_id}, which was deleted; send it with a new Idempotency-Key "
         "for a new video"
     ),
     "job_id_taken": "Another job has the id {job_id}; choose another jobId",

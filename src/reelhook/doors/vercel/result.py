@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from reelhook.domain.errors import ProviderError
 from reelhook.doors.context import Context
-from reelhook.doors.file_response import OPAQUE, FileDownload, file_download
+from reelhook.doors.file_response import OPAQUE, file_download
 from reelhook.doors.limits import MIB
 
 BASE64_BYTES_MAX = 32 * MIB
@@ -51,16 +50,19 @@ def is_private(url: str) -> bool:
 class Videos:
     """The part of a response that has the video, and warnings about it.
 
-    `file` is sent in the place of `data`, which is then a placeholder.
+    `file` is sent in the place of `data`, which is then a placeholder. Its first bytes are there.
     """
 
     data: Mapping[str, str]
     warnings: tuple[dict[str, str], ...] = ()
-    file: FileDownload | None = None
+    file: AsyncIterator[bytes] | None = None
 
 
 async def videos_of(stack: AsyncExitStack, context: Context, job_id: str) -> Videos:
-    """Return a finished video. A file is open until the stack is closed. Raises `ProviderError`."""
+    """Return a finished video. A file is open until the stack is closed. Raises `ProviderError`.
+
+    A file that may be too large is not begun: no response could be finished that has a part of it.
+    """
     url = context.video_url(job_id)
     by_url = {"type": "url", "url": url, "mediaType": DEFAULT_TYPE}
     if not is_private(url):
@@ -69,15 +71,25 @@ async def videos_of(stack: AsyncExitStack, context: Context, job_id: str) -> Vid
         await context.gateway.content.open(context.caller, job_id)
     )
     file = file_download(content, None)
-    if int(file.headers.get("Content-Length", 0)) > BASE64_BYTES_MAX:
+    length = file.headers.get("Content-Length")
+    if length is None or int(length) > BASE64_BYTES_MAX:
+        size = f"larger than {BASE64_BYTES_MAX // MIB} MiB"
         message = (
-            f"The file is larger than {BASE64_BYTES_MAX // MIB} MiB, so it comes as a URL. "
+            f"The file is {size if length else 'of unknown size'}, so it comes as a URL. "
             "REELHOOK_PUBLIC_URL is private; give the call a download function that allows it"
         )
         return Videos(by_url, ({"type": "other", "message": message},))
     named = file.headers["Content-Type"]
     kind = DEFAULT_TYPE if named == OPAQUE else named
-    return Videos({"type": "base64", "data": "\0", "mediaType": kind}, file=file)
+    first = await anext(file.chunks, b"")  # an error is still answered in the door's form
+    data = {"type": "base64", "data": "\0", "mediaType": kind}
+    return Videos(data, file=_after(first, file.chunks))
+
+
+async def _after(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in chunks:
+        yield chunk
 
 
 async def written(body: Mapping[str, Any], videos: Videos) -> AsyncIterator[bytes]:
@@ -88,17 +100,14 @@ async def written(body: Mapping[str, Any], videos: Videos) -> AsyncIterator[byte
         return
     before, _, after = text.partition(_PLACE)
     yield before.encode() + b'"'
-    async for piece in _base64(videos.file.chunks):
+    async for piece in _base64(videos.file):
         yield piece
     yield b'"' + after.encode()
 
 
 async def _base64(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    rest, size = b"", 0
+    rest = b""
     async for chunk in chunks:
-        size += len(chunk)
-        if size > BASE64_BYTES_MAX:  # its length was not announced
-            raise ProviderError("The file is too large for a response; fetch it by its URL")
         whole = rest + chunk
         end = len(whole) - len(whole) % 3
         rest = whole[end:]
