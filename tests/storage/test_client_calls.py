@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reelhook.domain.client_call import CallNotSettledError, ClientCall
-from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.errors import IdempotencyKeyReusedError, InvalidRequestError
 from reelhook.ports import ClientTry, Created, IdempotencyKey, NewJob
 from reelhook.storage.postgres.driver import PostgreSQL
 from reelhook.storage.store import Store
@@ -187,6 +187,25 @@ async def test_a_try_is_known_to_repeat_before_it_is_carried_out(store: Store) -
     assert await store.is_repeated(tried(1))
     assert await store.is_repeated(tried(1, at=LATER))
     assert not await store.is_repeated(tried(0))
+
+
+async def test_a_try_that_may_create_nothing_joins_its_call_once(store: Store) -> None:
+    assert await store.join(tried(1)) is None
+    await got(store, "job_1", 0)
+    with pytest.raises(CallNotSettledError):
+        await store.join(tried(1))
+    joined = await asyncio.gather(*(store.join(tried(1, at=LATER)) for _ in range(3)))
+    assert sorted(joined, key=str) == [None, None, "job_1"]
+    assert await got(store, "job_2", 2, at=LATER + 2000) == "job_1"
+
+
+async def test_a_key_s_job_is_found_without_a_request(store: Store) -> None:
+    key = IdempotencyKey("default", "one", "body")
+    assert await store.replay_of_key(key) is None
+    await store.create(replace(new("job_1"), idempotency=key))
+    assert await store.replay_of_key(key) == Created("job_1", replayed=True)
+    with pytest.raises(IdempotencyKeyReusedError):
+        await store.replay_of_key(replace(key, fingerprint="other"))
 
 
 async def test_calls_are_forgotten_with_their_job_and_after_a_day(store: Store, sql: Sql) -> None:
