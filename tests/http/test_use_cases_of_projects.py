@@ -225,11 +225,7 @@ RULES: dict[str, Rule] = {
     "remixes.source": of_no_project("the job that is given; a source is named if it may be seen"),
     **{
         f"client_calls.{name}": of_no_project("the caller's own calls, by its project and key")
-<<<<<<< HEAD
-        for name in ("tried", "repeats", "used", "written", "lost", "refused")
-=======
-        for name in ("tried", "replay", "used", "lost", "refused")
->>>>>>> fixR
+        for name in ("tried", "replay", "used", "written", "lost", "refused")
     },
     "waiting.of": of_no_project("the job that is given; see test_an_accounts_responses"),
     "waiting.all_of": of_no_project("the jobs that are given"),
