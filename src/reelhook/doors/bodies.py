@@ -173,10 +173,10 @@ class Body:
                 end = await self._read(chunks)
                 if end["type"] != "http.request":
                     return end
+                if self._taken[_UPLOADS]:
+                    await self._take(_WHOLE, sum(map(len, chunks)))
                 body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
                 chunks.clear()
-                if self._taken[_UPLOADS]:
-                    await self._take(_WHOLE, len(body))
                 size = await _parsed_bytes(body)
                 if size > SMALL_BYTES:
                     await self._take(_VALUES, size)
