@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 from starlette.types import Message, Receive, Send
 
@@ -13,8 +15,14 @@ SMALL_BYTES = 64 * KIB
 """Up to this size a body is read without reserving memory: the connection holds as much anyway."""
 MEMORY_BYTES_MIN = 4 * MIB
 RETRY_AFTER_SECONDS = 5
-_ORDINARY, _UPLOADS, _VALUES = range(3)
-"""The memories: for bodies of the usual size, for larger ones, and for parsed values."""
+UPLOADS_MAX = 4
+"""The most of the largest bodies that arrive at once; of one key it is half as many."""
+_ORDINARY, _OWN, _UPLOADS, _WHOLE, _VALUES = range(5)
+"""The memories, in the order in which a body takes them, so that no two wait for each other.
+
+For bodies of the usual size; for larger ones of the same key; for those of all keys; for such
+bodies once they have arrived, which then take several times as much; for parsed values.
+"""
 REST_SECONDS = 2.0
 """The longest time for which a response waits for the rest of the request's body."""
 REST_BYTES_MAX = 4 * MIB
@@ -66,12 +74,11 @@ class Bodies:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        # A body takes them in this order only, so that no two bodies wait for each other.
-        self._memories = (
-            BodyMemory(max(MEMORY_BYTES_MIN, limits.body_bytes)),
-            BodyMemory(limits.upload_bytes),
-            BodyMemory(MEMORY_BYTES_MIN),
-        )
+        self._ordinary = BodyMemory(max(MEMORY_BYTES_MIN, limits.body_bytes))
+        self._uploads = BodyMemory(UPLOADS_MAX * limits.upload_bytes)
+        self._whole = BodyMemory(limits.upload_bytes)
+        self._values = BodyMemory(MEMORY_BYTES_MIN)
+        self._own: WeakValueDictionary[str | None, BodyMemory] = WeakValueDictionary()
 
     def body(
         self,
@@ -92,6 +99,14 @@ class Bodies:
             receive, declared, limits, self._memories, bytes_max, awaits_continue=awaits_continue
         )
 
+    def _memories(self, key_id: str | None) -> tuple[BodyMemory, ...]:
+        """Return the memories for a body of this key; None: of the operator or an open route."""
+        own = self._own.get(key_id)
+        if own is None:
+            own = BodyMemory(UPLOADS_MAX // 2 * self.limits.upload_bytes)
+            self._own[key_id] = own  # for as long as a body refers to it
+        return self._ordinary, own, self._uploads, self._whole, self._values
+
 
 class Body:
     """One body. The first `receive` reads all of it; the caller then keeps it."""
@@ -101,7 +116,7 @@ class Body:
         receive: Receive,
         declared: int | None,
         limits: Limits,
-        memories: tuple[BodyMemory, BodyMemory, BodyMemory],
+        memories: Callable[[str | None], tuple[BodyMemory, ...]],
         bytes_max: int,
         *,
         awaits_continue: bool,
@@ -109,14 +124,18 @@ class Body:
         self._receive = receive
         self._declared = declared
         self._limits = limits
-        self._memories = memories
+        self._memories_of, self._memories = memories, memories(None)
         self._awaits_continue = awaits_continue
         self._bytes_max = bytes_max
-        self._taken = [0, 0, 0]
+        self._taken = [0] * len(self._memories)
         self._is_read = False
         self._peeked: Message | None = None
         self._ended = False
         self._reading = asyncio.Lock()
+
+    def belongs_to(self, key_id: str | None) -> None:
+        """Note the key of the body's sender, before a body with files is read."""
+        self._memories = self._memories_of(key_id)
 
     async def receive(self) -> Message:
         """Return the body as one message, and then the messages after it. Raises `LimitError`."""
@@ -154,6 +173,8 @@ class Body:
                 end = await self._read(chunks)
                 if end["type"] != "http.request":
                     return end
+                if self._taken[_UPLOADS]:
+                    await self._take(_WHOLE, sum(map(len, chunks)))
                 body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
                 chunks.clear()
                 size = await _parsed_bytes(body)
@@ -167,8 +188,10 @@ class Body:
 
     async def _read(self, chunks: list[bytes]) -> Message:
         declared, ordinary = self._declared or 0, self._limits.body_bytes
-        if declared > SMALL_BYTES:
-            await self._take(_ORDINARY if declared <= ordinary else _UPLOADS, declared)
+        if declared > ordinary:
+            await self._take_upload(declared)
+        elif declared > SMALL_BYTES:
+            await self._take(_ORDINARY, declared)
         count = 0
         while True:
             message = await self._next()
@@ -183,7 +206,7 @@ class Body:
             if self._declared is None and count > SMALL_BYTES and not self._taken[_ORDINARY]:
                 await self._take(_ORDINARY, ordinary)
             if self._declared is None and count > ordinary and not self._taken[_UPLOADS]:
-                await self._take(_UPLOADS, self._bytes_max)
+                await self._take_upload(self._bytes_max)
 
     async def _next(self) -> Message:
         message = await self._receive()
@@ -224,6 +247,10 @@ class Body:
         except TimeoutError:
             pass
         return self._ended
+
+    async def _take_upload(self, count: int) -> None:
+        await self._take(_OWN, count)
+        await self._take(_UPLOADS, count)
 
     async def _take(self, number: int, count: int) -> None:
         self._taken[number] = -1  # it waits

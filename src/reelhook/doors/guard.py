@@ -124,6 +124,8 @@ class Guard:
             body.check_declared()
         read_body = _no_body if body is None else body.peek
         decision = await self._admissions.decide(request, matched, read_body)
+        if isinstance(decision, Admission) and body is not None:
+            body.belongs_to(decision.caller.key_id)
         if isinstance(decision, Admission) and decision.rates:
             decision = self._counted(decision, leaves_refusal=matched.counts_rate)
         if isinstance(decision, Admission):
