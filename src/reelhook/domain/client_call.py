@@ -117,20 +117,24 @@ def call_of(
     Of several it is the one that has answered the highest count below this one, because calls with
     lower counts can still take the other tries. Of those it is one whose response was lost, then
     one that was refused, since its client is about to retry, then the oldest. A call whose response
-    is fresh is taken only after its client had the time to use it, unless the try `waits` no more.
+    is fresh comes last among those, and is taken only after its client had the time to use it,
+    unless the try `waits` no more.
     """
-    fitting = [one for one in earlier if one.may_include(call, now)]
-    settled = [one for one in fitting if not waits or one.settles_at(call) <= now]
-    if fitting and not settled:
-        return NotSettled(min(one.settles_at(call) for one in fitting))
     count = -1 if call.count is None else call.count
 
-    def order(one: EarlierCall) -> tuple[bool, int, bool, bool, Instant, str]:
+    def is_fresh(one: EarlierCall) -> bool:
+        return waits and one.settles_at(call) > now
+
+    def order(one: EarlierCall) -> tuple[bool, int, bool, bool, bool, Instant, str]:
         highest = one.answered.bit_length() - 1
         is_overtaken = highest > count
         return (
-            *(is_overtaken, -highest, not one.lost),
+            *(is_overtaken, -highest, is_fresh(one), not one.lost),
             *(one.job_id is not None, one.created_at, one.id),
         )
 
-    return min(settled, key=order, default=None)
+    fitting = [one for one in earlier if one.may_include(call, now)]
+    best = min(fitting, key=order, default=None)
+    if best is not None and is_fresh(best):
+        return NotSettled(best.settles_at(call))
+    return best
