@@ -20,13 +20,13 @@ PNG = b"\x89PNG\r\n\x1a\n"
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 SLOW = (
     f"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n"
-    f"Content-Type: {FORM['Content-Type']}\r\nContent-Length: {2 * MIB}\r\n\r\n--b\r\n"
+    f"Content-Type: {FORM['Content-Type']}\r\nContent-Length: {4 * MIB}\r\n\r\n--b\r\n"
 )
 
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with served(tmp_path, upload_max_mib=2, transfer_seconds=2) as one:
+    async with served(tmp_path, upload_max_mib=4, transfer_seconds=2) as one:
         yield one
 
 
@@ -62,7 +62,7 @@ async def test_a_key_leaves_half_of_the_memory_to_others() -> None:
             read.append(key_id)
             return await sent()
 
-        body = bodies.body(starting, 2 * MIB, carries_files=True)
+        body = bodies.body(starting, 3 * MIB // 2, carries_files=True)
         body.belongs_to(key_id)
         await body.receive()
         body.close()

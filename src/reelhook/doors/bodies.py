@@ -15,8 +15,8 @@ SMALL_BYTES = 64 * KIB
 """Up to this size a body is read without reserving memory: the connection holds as much anyway."""
 MEMORY_BYTES_MIN = 4 * MIB
 RETRY_AFTER_SECONDS = 5
-UPLOADS_MAX = 4
-"""The most of the largest bodies that arrive at once; of one key it is half as many."""
+UPLOADS_MAX = 3
+"""The most of the largest bodies that arrive at once. One key has half of their memory."""
 _ORDINARY, _OWN, _UPLOADS, _WHOLE, _VALUES = range(5)
 """The memories, in the order in which a body takes them, so that no two wait for each other.
 
@@ -103,7 +103,7 @@ class Bodies:
         """Return the memories for a body of this key; None: of the operator or an open route."""
         own = self._own.get(key_id)
         if own is None:
-            own = BodyMemory(UPLOADS_MAX // 2 * self.limits.upload_bytes)
+            own = BodyMemory(UPLOADS_MAX * self.limits.upload_bytes // 2)
             self._own[key_id] = own  # for as long as a body refers to it
         return self._ordinary, own, self._uploads, self._whole, self._values
 
