@@ -177,7 +177,7 @@ async def test_each_kind_of_refusal_names_its_client(tmp_path: Path) -> None:
             1,
         ):
             sent = {**headers, "X-Forwarded-For": f"203.0.113.{number}"}
-            await server.post("/api/generate", data=BytesIO(body), headers=sent)
+            await server.post("/api/endpoints", data=BytesIO(body), headers=sent)
             line = [one for one in server.logs if one["event"] == "http.client_refused"][-1]
             assert (line["client"], line["code"]) == (f"203.0.113.{number}", code)
             assert line["method"] == "POST"

@@ -249,7 +249,7 @@ async def test_a_source_with_a_worker_is_refused(
     monkeypatch.setattr("reelhook.storage.transfer.postgres.LEAVE_SECONDS", 0.0)
     migrations.migrate(target)
     database = await PostgreSQL.open(target)
-    await database.write(lambda: leases.heartbeat("alive", ["lane:00"], 60_000))
+    await database.write(lambda: leases.heartbeat("alive", ["lane:00"], 5_000))
     await database.close()
     with pytest.raises(SettingsError, match="is in use by others"):
         await copy(target, tmp_path / "other.db", quiet)

@@ -13,7 +13,10 @@ from reelhook.guard.hosts import plain_address
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 FIRST_SEGMENTS = frozenset(
-    {".well-known", "api", "docs", "healthz", "openapi.json", "providers", "readyz", "redoc"}
+    {
+        *(".well-known", "api", "docs", "healthz", "openapi.json", "providers", "readyz", "redoc"),
+        *("v1", "v4"),
+    }
 )
 """The first segments of the paths of all routes."""
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]{1,64}){1,8}", re.ASCII)
