@@ -173,7 +173,7 @@ def test_what_can_t_be_sent_is_refused_in_one_line(
 
 
 def test_a_large_image_fits_into_a_request(house: House) -> None:
-    (house.directory / "large.webp").write_bytes(bytes(674_000))
+    (house.directory / "large.webp").write_bytes(b"RIFF\0\0\0\0WEBPVP8 " + bytes(674_000))
     outcome = house.run(
         "submit",
         "A fox",
