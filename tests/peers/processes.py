@@ -1,12 +1,13 @@
-"""Servers that others wrote, each in a process of its own."""
+"""Servers and clients that others wrote, each in a process of its own."""
 
 import asyncio
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -39,23 +40,11 @@ async def aimock() -> AsyncIterator[str]:
 async def litellm(config: Path, port: int, log: Path) -> AsyncIterator[str]:
     """Run LiteLLM's proxy until the block ends; yield its URL."""
     command = [os.environ["LITELLM"], "--config", str(config), "--host", "127.0.0.1"]
-    with log.open("wb") as written:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            *("--port", str(port), "--telemetry", "False"),
-            cwd=config.parent,
-            env={**os.environ, "LITELLM_MASTER_KEY": LITELLM_KEY},
-            stdout=written,
-            stderr=written,
-        )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        await _answering(f"{url}/health/liveliness", process, log)
+    command += ["--port", str(port), "--telemetry", "False"]
+    environment = {"LITELLM_MASTER_KEY": LITELLM_KEY}
+    health = "/health/liveliness"
+    async with _server(command, config.parent, port, health, log, environment) as url:
         yield url
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await _ended(process)
 
 
 @asynccontextmanager
@@ -64,17 +53,47 @@ async def prism(document: Path, upstream: str, port: int, log: Path) -> AsyncIte
 
     It replaces each response that the OpenAPI document does not describe by an error.
     """
+    command = ["node_modules/.bin/prism", "proxy", str(document), upstream]
+    command += ["--port", str(port), "--errors"]
+    async with _server(command, HERE, port, "/healthz", log) as url:
+        yield url
+
+
+async def printed_by(client: str, *arguments: str) -> Any:
+    """Run a client for Node; return the JSON that it printed."""
+    ran = await asyncio.create_subprocess_exec(
+        *("node", client, *arguments),
+        cwd=HERE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(90):
+        printed, complaints = await ran.communicate()
+    assert ran.returncode == 0, complaints.decode()[-2000:]
+    return json.loads(printed)
+
+
+@asynccontextmanager
+async def _server(
+    command: Sequence[str],
+    folder: Path,
+    port: int,
+    health: str,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[str]:
+    """Run a server until the block ends; yield its URL once `health` responds."""
     with log.open("wb") as written:
         process = await asyncio.create_subprocess_exec(
-            *("node_modules/.bin/prism", "proxy", str(document), upstream),
-            *("--port", str(port), "--errors"),
-            cwd=HERE,
+            *command,
+            cwd=folder,
+            env={**os.environ, **(environment or {})},
             stdout=written,
             stderr=written,
         )
     try:
         url = f"http://127.0.0.1:{port}"
-        await _answering(f"{url}/healthz", process, log)
+        await _answering(f"{url}{health}", process, log)
         yield url
     finally:
         if process.returncode is None:

@@ -1,7 +1,5 @@
 """The official `openai` client for Node, unmodified, in front of a gateway: `make check-peers`."""
 
-import asyncio
-import json
 from base64 import b64encode
 from io import BytesIO
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from peers.processes import HERE
+from peers.processes import printed_by
 from reelhook import bootstrap
 from reelhook.config import Settings
 from reelhook.simulator.faults import Faults
@@ -23,16 +21,7 @@ MODELS = ["openai/sora-2", "fal/fal-ai/veo3/fast", "runway/veo3.1"]
 
 async def called(url: str, *arguments: str) -> Any:
     """Run the client; return what it printed."""
-    ran = await asyncio.create_subprocess_exec(
-        *("node", "openai_videos.mjs", f"{url}/v1", KEY, *arguments),
-        cwd=HERE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(90):
-        printed, complaints = await ran.communicate()
-    assert ran.returncode == 0, complaints.decode()[-2000:]
-    return json.loads(printed)
+    return await printed_by("openai_videos.mjs", f"{url}/v1", KEY, *arguments)
 
 
 def image() -> str:

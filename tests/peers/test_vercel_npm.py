@@ -1,13 +1,11 @@
 """The `ai` package, unmodified, in front of a gateway: `make check-peers`."""
 
-import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from peers.processes import HERE
+from peers.processes import printed_by
 from reelhook import bootstrap
 from reelhook.config import Settings
 from reelhook.simulator.faults import Faults
@@ -19,16 +17,7 @@ KEY = "a-long-random-text"
 
 async def called(url: str, *arguments: str) -> Any:
     """Run the client; return what it printed."""
-    ran = await asyncio.create_subprocess_exec(
-        *("node", "vercel_ai.mjs", f"{url}/v4/ai", KEY, *arguments),
-        cwd=HERE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(90):
-        printed, complaints = await ran.communicate()
-    assert ran.returncode == 0, complaints.decode()[-2000:]
-    return json.loads(printed)
+    return await printed_by("vercel_ai.mjs", f"{url}/v4/ai", KEY, *arguments)
 
 
 @pytest.mark.parametrize("model", ["openai/sora-2", "fal/fal-ai/veo3/fast"])

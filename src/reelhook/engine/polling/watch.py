@@ -128,7 +128,9 @@ class Watch:
             self.tasks.spawn(self._round(ready), account=self._leased.id)
 
     async def _start_first_checks(self) -> None:
-        recent = await self._store.jobs_to_watch(self._leased.id, self._first_due_since)
+        since, now = self._first_due_since, self._clock.now()
+        recent = await self._store.jobs_to_watch(self._leased.id, since)
+        self._first_due_since = now - COMMIT_MILLISECONDS  # earlier jobs have been read by now
         new = {
             job.provider_job_id: job
             for job in recent

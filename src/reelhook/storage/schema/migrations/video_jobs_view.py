@@ -1,4 +1,7 @@
-"""The view `video_jobs`, which keeps the inherited columns readable under their names."""
+"""The view `video_jobs`, which keeps the inherited columns readable under their names.
+
+Revision 0002 has its own copy, because a released revision never changes.
+"""
 
 from reelhook.storage.schema.migrations.dialects import iso, later
 
