@@ -36,8 +36,8 @@ class Counting(Store):
         self.rounds += 1
         await super().record_round(account, now, lease)
 
-    async def jobs_to_watch(self, account: str, accepted_since: int = 0) -> list[Job]:
-        jobs = await super().jobs_to_watch(account, accepted_since)
+    async def jobs_to_watch(self, account: str) -> list[Job]:
+        jobs = await super().jobs_to_watch(account)
         self.read += [job.id for job in jobs]
         return jobs
 
@@ -117,6 +117,19 @@ async def test_a_round_without_changes_writes_that_it_was_and_nothing_else(
 
         assert (store.rounds, store.recorded, store.read) == (3, [], [])
         assert await store.versions_to_watch("openai") == versions
+
+
+async def test_the_first_checks_of_many_new_jobs_read_each_row_once(tmp_path: Path) -> None:
+    async with stage(tmp_path, store=Counting, loops=WATCH_ALONE) as here, here.engine() as engine:
+        store = engine.store
+        assert isinstance(store, Counting)
+        ids = [f"job_{number}" for number in range(20)]
+        here.upstream.add(*ids, status="in_progress", progress=10)
+        await engine.settled()
+        for job_id in ids:
+            await engine.register([job_id])
+            await engine.settled()
+        assert sorted(store.read) == sorted(ids)
 
 
 async def test_a_job_accepted_elsewhere_between_two_rounds_is_in_the_next(tmp_path: Path) -> None:

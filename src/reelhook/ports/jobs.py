@@ -213,13 +213,14 @@ class SubmitStore(AcceptanceStore, RequestFileReads, Protocol):
 class WatchStore(Protocol):
     """Reads pending jobs: those that a provider is working on."""
 
-    async def jobs_to_watch(self, account: str, accepted_since: Instant = 0) -> list[Job]:
+    async def jobs_to_watch(self, account: str) -> list[Job]:
         """Return an account's pending jobs, newest first."""
         ...
 
-    async def versions_to_watch(self, account: str) -> str:
+    async def versions_to_watch(self, account: str, accepted_since: Instant = 0) -> str:
         """Return `id:version` of each pending job, joined by commas, newest first.
 
+        Only of jobs that were accepted since that time.
         One text, because creating the tuples of 100,000 rows takes noticeable time.
         """
         ...

@@ -164,9 +164,9 @@ class Store(Forwarding):
     watched_jobs = reading(pending_jobs.among)
     _pending_rows = reading(pending_jobs.rows)
 
-    async def jobs_to_watch(self, account: str, accepted_since: Instant = 0) -> list[Job]:
+    async def jobs_to_watch(self, account: str) -> list[Job]:
         """Return an account's pending jobs, newest first."""
-        rows = await self._pending_rows(account, accepted_since)
+        rows = await self._pending_rows(account)
         # PostgreSQL's rows become jobs on the event loop, which 100,000 would block for 0.3 s.
         return await run_in_thread_if_large(len(rows), lambda: [job_of(row) for row in rows])
 

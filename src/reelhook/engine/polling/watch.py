@@ -6,7 +6,7 @@ slow provider nor a single job holds up the next round.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, takewhile
 
 from reelhook.core.facts import Emit, JobProgressed, RoundFinished, RoundStarted
 from reelhook.core.pause import WatchingPause
@@ -112,8 +112,9 @@ class Watch:
     async def _start_round(self, now: Instant) -> None:
         jobs = await self._pending.refresh()
         self._timer.begin(now, len(jobs))
-        self._first_checked = set()
-        self._first_due_since = now - COMMIT_MILLISECONDS
+        self._first_due_since = since = now - COMMIT_MILLISECONDS
+        newest_first = takewhile(lambda job: (job.accepted_at or 0) >= since, jobs.values())
+        self._first_checked = {job.id for job in newest_first}
         self._reader.trim(jobs)
         self._message_limiter.trim(jobs.values())
         self._slowdown.trim(jobs)
@@ -129,15 +130,12 @@ class Watch:
 
     async def _start_first_checks(self) -> None:
         since, now = self._first_due_since, self._clock.now()
-        recent = await self._store.jobs_to_watch(self._leased.id, since)
-        self._first_due_since = now - COMMIT_MILLISECONDS  # earlier jobs have been read by now
-        new = {
-            job.provider_job_id: job
-            for job in recent
-            if job.provider_job_id is not None
-            and job.provider_job_id not in self._pending.by_provider_id
-            and job.id not in self._first_checked
-        }
+        recent = await self._store.versions_to_watch(self._leased.id, since)
+        self._first_due_since = now - COMMIT_MILLISECONDS  # earlier jobs have been found by now
+        ids = [version.partition(":")[0] for version in recent.split(",")] if recent else []
+        unchecked = [job_id for job_id in ids if job_id not in self._first_checked]
+        found = await self._store.watched_jobs(unchecked) if unchecked else []
+        new = {job.provider_job_id: job for job in found if job.provider_job_id is not None}
         if new:
             self._first_checked.update(job.id for job in new.values())
             self._first_check_runs = True

@@ -8,24 +8,27 @@ from reelhook.storage.operation import Operation, Row, Statement, concurrently, 
 from reelhook.storage.operations.rows import STATE, job_of
 
 
-def rows(account: str, accepted_since: Instant = 0) -> Operation[list[Row]]:
+def rows(account: str) -> Operation[list[Row]]:
     """Return the rows (`STATE`) of an account's pending jobs, newest first."""
     found = yield Statement(
         f"SELECT {STATE} FROM jobs WHERE account = ?1 AND status IN ('queued', 'processing')"
-        " AND accepted_at >= ?2 ORDER BY accepted_at DESC, id DESC",
-        (account, accepted_since),
+        " AND accepted_at >= 0 ORDER BY accepted_at DESC, id DESC",
+        (account,),
     )
     return found
 
 
-def versions(account: str) -> Operation[str]:
-    """Return `id:version` of each pending job, joined by commas, newest first."""
+def versions(account: str, accepted_since: Instant = 0) -> Operation[str]:
+    """Return `id:version` of each pending job, joined by commas, newest first.
+
+    Only of jobs that were accepted since that time.
+    """
     found = yield Statement(
         # Joined by the database: 100,000 rows would take the reader 130 ms on PostgreSQL.
         "SELECT string_agg(id || ':' || version, ',') FROM (SELECT id, version FROM jobs"
-        " WHERE account = ?1 AND status IN ('queued', 'processing') AND accepted_at >= 0"
+        " WHERE account = ?1 AND status IN ('queued', 'processing') AND accepted_at >= ?2"
         " ORDER BY accepted_at DESC) AS pending",
-        (account,),
+        (account, accepted_since),
     )
     return found[0][0] or ""
 
