@@ -37,7 +37,8 @@ def every_way(lock: str) -> str:
         if found is None:
             written.append(requirement)
             continue
-        name, extras, pin = found[1], [extra.strip() for extra in found[2].split(",")], found[3].partition("    #")[0]
+        extras = [extra.strip() for extra in found[2].split(",")]
+        name, pin = found[1], found[3].partition("    #")[0]
         parts = [part for count in range(len(extras)) for part in combinations(extras, count)]
         written += [name + (f"[{','.join(part)}]" if part else "") + pin for part in parts]
         written.append(requirement)

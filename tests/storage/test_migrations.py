@@ -24,6 +24,7 @@ ALL = [
     "0014_forgotten",
     "0015_projects",
     "0016_doors",
+    "0017_archive",
 ]
 CORE_VIEW = [
     *("job_id", "wallet_address", "script_body", "title", "status", "error_message"),

@@ -22,6 +22,7 @@ RELEASED = {
     "0013_servers": "01b1bc03c1e503b2",
     "0014_forgotten": "9fd3ef53dda5af57",
     "0015_projects": "1603f8109ffe7812",
+    "0016_doors": "72986ccefbf7aedf",
 }
 """The beginning of each one's SHA-256. A new revision gets its line when it is released."""
 

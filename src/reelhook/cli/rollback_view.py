@@ -15,6 +15,10 @@ _DROPPED = {
     "budgets": ("{} budget", "{} budgets"),
     "labels": ("the labels of {} job", "the labels of {} jobs"),
     "broadcasts": ("the broadcast of {} endpoint", "the broadcasts of {} endpoints"),
+    "archived_files": (
+        "the record of {} archived file, which stays where it is",
+        "the records of {} archived files, which stay where they are",
+    ),
     "formats": ("the format of {} endpoint, disabled", "the formats of {} endpoints, disabled"),
     "callbacks": (
         "the webhooks of {} request with a secret or format of its own",

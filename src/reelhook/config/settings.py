@@ -15,10 +15,12 @@ from reelhook.config.prices import PriceTable, RateEntry
 from reelhook.config.provider_settings import PROVIDER_SECRETS, ProviderSettings
 from reelhook.config.validators import (
     DAY_SECONDS,
+    OFF,
     SQLITE,
     AccountNetworks,
     AccountOrigins,
     Aliases,
+    ArchiveUrl,
     BaseUrl,
     CorsOrigins,
     DatabaseUrl,
@@ -171,6 +173,9 @@ class Settings(ProviderSettings):
     allow_networks: Networks = Field(
         (), description="networks like 10.0.0.0/8, separated by commas"
     )
+    archive_url: ArchiveUrl | None = Field(
+        None, repr=False, description="file:///path, s3://bucket/prefix, gs://…, az://… or off"
+    )
     keep_jobs_days: Days = Field(30.0, description="a number of days from 1, or forever")
     keep_attempts_days: Days = Field(7.0, description="a number of days from 1, or forever")
     verbose_logging: Switch = Field(default=False, description="true or false")
@@ -257,6 +262,18 @@ class Settings(ProviderSettings):
         if self.database_url.startswith(SQLITE):
             return Path(self.database_url.removeprefix(SQLITE)).expanduser()
         return self.database_url
+
+    @property
+    def archive(self) -> str | None:
+        """The URL of the place where finished videos are kept; None: they are not kept.
+
+        The default is a folder in the data directory. Processes on PostgreSQL may run on several
+        machines, which share no folder, so there the operator has to choose.
+        """
+        if self.archive_url is None:
+            folder = self.data_dir.absolute() / "archive"
+            return folder.as_uri() if isinstance(self.database, Path) else None
+        return None if self.archive_url == OFF else self.archive_url
 
     def listening_on(self, port: int) -> Self:
         """Return the settings with the port that the system chose, if PORT was 0."""

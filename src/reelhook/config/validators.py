@@ -18,6 +18,7 @@ from reelhook.providers.registry import BUILT_IN
 
 SQLITE = "sqlite:///"
 POSTGRESQL = ("postgresql://", "postgres://")
+OFF = "off"
 DAY_SECONDS = 24 * 3600
 DAYS_MAX = 36500
 _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
@@ -266,6 +267,26 @@ def _path(value: Any) -> Any:
     return Path(value.strip()).expanduser() if isinstance(value, str) else value
 
 
+def _archive_url(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = value.strip().rstrip("/")
+    parts = urlsplit(text)
+    is_folder = parts.scheme == "file" and not parts.netloc and parts.path.startswith("/")
+    is_bucket = parts.scheme in {"s3", "gs", "az"} and bool(parts.netloc)
+    if text == OFF or ((is_folder or is_bucket) and not (parts.query or parts.fragment)):
+        if "@" in parts.netloc:
+            raise SettingsError(
+                f"{_name(info)} contains a user or a password; "
+                "give them by the store's own variables, such as AWS_ACCESS_KEY_ID"
+            )
+        return text
+    raise SettingsError(
+        f"{_name(info)} is not a place for files; write it like file:///srv/videos, "
+        "s3://bucket/prefix, gs://bucket/prefix or az://container/prefix, or off"
+    )
+
+
 def _text(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
@@ -275,6 +296,7 @@ HttpUrl = Annotated[str, BeforeValidator(_http_url)]
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]
 Key = Annotated[str, BeforeValidator(_key)]
 Secret = Annotated[str, BeforeValidator(_secret)]
+ArchiveUrl = Annotated[str, BeforeValidator(_archive_url)]
 DatabaseUrl = Annotated[str, BeforeValidator(_database_url)]
 PrivateKeys = Annotated[tuple[str, ...], BeforeValidator(_private_keys)]
 EncryptionKeys = Annotated[tuple[str, ...], BeforeValidator(_encryption_keys)]

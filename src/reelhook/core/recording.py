@@ -16,7 +16,7 @@ from reelhook.core.wakeups import Signals
 from reelhook.domain.audit import AuditEntry
 from reelhook.domain.errors import DATABASE_FAILURES, CommitUnknownError, StoreError
 from reelhook.domain.event import Event
-from reelhook.domain.job import Job
+from reelhook.domain.job import Job, Status
 from reelhook.domain.reservation import Bill, bill_of
 from reelhook.ports import Acceptance, AcceptanceStore, Change, Lease, Recorder
 
@@ -162,6 +162,8 @@ class Recording:
             self._signals.deliver.publish()
         if transitions:
             self._signals.jobs_changed([job.id for job, _ in transitions])
+        if any(job.status is Status.COMPLETED for job, _ in transitions):
+            self._signals.archive.publish()
         for job, _ in transitions:
             if job.status.terminal:
                 self._emit(JobEnded(job))

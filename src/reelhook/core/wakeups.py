@@ -84,6 +84,8 @@ class Signals:
         self.resend = Signal("resend", publish)
         self.notify = Signal("notify", publish)
         self.retention = Signal("retention", publish)
+        self.archive = Signal("archive", publish)
+        self.posters = Signal("posters", publish)
         self.closed_projects = Signal("closed_projects", publish)
         self.pause = Signal("switch", publish)
         self.leases = Signal("leases", publish)
@@ -96,6 +98,8 @@ class Signals:
                 self.resend,
                 self.notify,
                 self.retention,
+                self.archive,
+                self.posters,
                 self.closed_projects,
                 self.pause,
                 self.leases,

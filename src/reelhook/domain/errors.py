@@ -271,6 +271,27 @@ class ContentMissingError(ReelhookError):
     code = "content_missing"
 
 
+class ObjectStoreError(ReelhookError):
+    """The store of files refused, or could not be reached.
+
+    `step` is what was tried: "write", "read" or "delete".
+    """
+
+    code = "object_store_unavailable"
+
+    def __init__(self, store: str, reason: str, *, step: str | None = None) -> None:
+        done = f"refused to {step}" if step else "failed"
+        super().__init__(
+            f"The store of files {store} {done}: {reason}",
+            facts={"store": store, "reason": reason, "step": step},
+        )
+        self.reason = reason
+
+
+class ObjectMissingError(ObjectStoreError):
+    """The store of files has no such object."""
+
+
 class StoreError(ReelhookError):
     """The database can't be used. Nothing was written, so the operation can be tried again."""
 

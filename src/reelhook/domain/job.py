@@ -84,7 +84,8 @@ class Job:
 
     `key_id` is the key that created it; None: the operator. `priority` is -1 (low), 0 or 1 (high).
     `external_id` and `metadata` (a JSON object) are the client's own. The estimate is the price of
-    the model as known when the job was accepted.
+    the model as known when the job was accepted. `recovered_at` is the time at which the video of a
+    failed job turned up at its provider.
     """
 
     id: str
@@ -134,6 +135,7 @@ class Job:
     metadata: str | None = None
     estimated_amount: float | None = None
     estimated_unit: str | None = None
+    recovered_at: Instant | None = None
 
     @property
     def waiting(self) -> Waiting | None:

@@ -1,6 +1,12 @@
 """Ports: narrow protocols between the core and the outside, one per user, and their values."""
 
 from reelhook.ports.api_keys import ApiKeyStore, GrantReads
+from reelhook.ports.archive import (
+    ArchivedFileReads,
+    ArchiveRemovalStore,
+    ArchiveStore,
+    PosterStore,
+)
 from reelhook.ports.audit import AuditFilter, AuditPage, AuditStore
 from reelhook.ports.budgets import BudgetState, BudgetStore, Sum
 from reelhook.ports.client_calls import ClientCallStore, ClientTry
@@ -58,6 +64,7 @@ from reelhook.ports.jobs import (
 from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.lookups import ForgottenStore, KnownEntriesReads, ListingStore, LookupStore
 from reelhook.ports.notices import DueNotice, NoticeStore, RefusalReports
+from reelhook.ports.objects import ObjectBytes, ObjectInfo, Objects
 from reelhook.ports.projects import ClosedProjectStore, DataRemoval, ProjectReads, ProjectStore
 from reelhook.ports.providers import (
     Cancels,
@@ -115,6 +122,9 @@ __all__ = [
     "AccountStatusReads",
     "AccountStatusStore",
     "ApiKeyStore",
+    "ArchiveRemovalStore",
+    "ArchiveStore",
+    "ArchivedFileReads",
     "AuditFilter",
     "AuditPage",
     "AuditStore",
@@ -170,10 +180,14 @@ __all__ = [
     "MayRemix",
     "NewJob",
     "NoticeStore",
+    "ObjectBytes",
+    "ObjectInfo",
+    "Objects",
     "OperationsStore",
     "PauseReads",
     "PauseStore",
     "Position",
+    "PosterStore",
     "PresenceStore",
     "ProjectReads",
     "ProjectStore",

@@ -34,6 +34,7 @@ from reelhook.storage.operations import (
     account_load,
     accounts,
     api_keys,
+    archive,
     audit,
     budgets,
     client_calls,
@@ -337,6 +338,17 @@ class Store(Forwarding):
     resend = reading(resends.resend)
     unfinished_resends = reading(resends.unfinished)
     advance_resend = writing(resends.advance)
+
+    # -- the archive --------------------------------------------------------------------------
+
+    archived_file = reading(archive.one)
+    files_to_archive = reading(archive.due)
+    next_archiving_at = reading(archive.next_at)
+    record_file = writing(archive.record)
+    files_without_poster = reading(archive.without_poster)
+    record_poster = writing(archive.record_poster)
+    archived_files = reading(archive.page)
+    record_removed = writing(archive.record_removed)
 
     # -- the feed -----------------------------------------------------------------------------
 

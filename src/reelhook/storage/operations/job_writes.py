@@ -9,7 +9,7 @@ from reelhook.domain.conflicts import (
 )
 from reelhook.domain.errors import UnknownProviderJobError
 from reelhook.domain.event import Instant
-from reelhook.domain.job import Job
+from reelhook.domain.job import Job, Status
 from reelhook.domain.labels import labels_of
 from reelhook.domain.lost_create import dislodged
 from reelhook.domain.priority import Priority, PriorityRefusedError
@@ -24,6 +24,7 @@ from reelhook.storage.operation import (
     query,
 )
 from reelhook.storage.operations import (
+    archive,
     audit,
     client_calls,
     deleting,
@@ -243,6 +244,8 @@ def _record_one(change: Change, lease: Lease | None) -> Operation[bool]:
         )
     if change.job.status.terminal:
         yield from reservations.settle(change.job.id, change.bill or bill_of(change.job))
+    if change.job.status is Status.COMPLETED:
+        yield from archive.enroll(change.job)
     return True
 
 

@@ -1,0 +1,1 @@
+"""Keeps files as objects, in a folder or in a bucket."""

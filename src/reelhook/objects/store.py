@@ -1,0 +1,162 @@
+"""Objects in a folder or a bucket, by the library obstore, which speaks to each kind of store."""
+
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store, from_url
+
+from reelhook.domain.errors import ObjectMissingError, ObjectStoreError
+from reelhook.ports import ObjectBytes, ObjectInfo
+
+PART_BYTES = 8 * 1024 * 1024
+PARTS_AT_ONCE = 2
+"""So an upload takes 16 MiB of memory, whatever the size of its file."""
+CHUNK_BYTES = 256 * 1024
+
+
+class ObstoreObjects:
+    """Implements `ports.Objects` for a URL such as `file:///srv/videos` or `s3://bucket/prefix`.
+
+    The credentials of a bucket are those that its own tools read, such as `AWS_ACCESS_KEY_ID`.
+    Raises `ObjectStoreError` for a URL that is no store's.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.name = url
+        is_folder = url.startswith("file://")
+        self._folder = Path(unquote(urlsplit(url).path)) if is_folder else None
+        with _named(url):
+            self._store: ObjectStore = (
+                from_url(url)
+                if self._folder is None
+                else LocalStore(self._folder, mkdir=True, automatic_cleanup=True)
+            )
+
+    async def put(self, key: str, file: Path, content_type: str) -> None:
+        """See `Objects.put`."""
+        with _named(self.name):
+            await obstore.put_async(
+                self._store,
+                key,
+                file,
+                attributes=self._attributes(content_type),
+                chunk_size=PART_BYTES,
+                max_concurrency=PARTS_AT_ONCE,
+            )
+
+    async def put_bytes(self, key: str, body: bytes, content_type: str) -> None:
+        """See `Objects.put_bytes`."""
+        with _named(self.name):
+            await obstore.put_async(
+                self._store, key, body, attributes=self._attributes(content_type)
+            )
+
+    def _attributes(self, content_type: str) -> dict[str, str] | None:
+        # A folder has no place for them.
+        return None if self._folder is not None else {"Content-Type": content_type}
+
+    @asynccontextmanager
+    async def open(
+        self, key: str, start: int = 0, end: int | None = None
+    ) -> AsyncIterator[ObjectBytes]:
+        """See `Objects.open`."""
+        options = None if end is None and not start else {"range": _range(start, end)}
+        with _named(self.name):
+            found = await obstore.get_async(self._store, key, options=options)  # type: ignore[arg-type] # the stub wants a TypedDict
+        yield ObjectBytes(found.meta["size"], self._chunks(found))
+
+    async def _chunks(self, found: obstore.GetResult) -> AsyncIterator[bytes]:
+        with _named(self.name):
+            async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
+                yield bytes(chunk)
+
+    async def size(self, key: str) -> int | None:
+        """See `Objects.size`."""
+        try:
+            with _named(self.name):
+                return (await obstore.head_async(self._store, key))["size"]
+        except ObjectMissingError:
+            return None
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """See `Objects.delete`."""
+        for key in keys:
+            try:
+                with _named(self.name):
+                    await obstore.delete_async(self._store, key)
+            except ObjectMissingError:
+                continue
+
+    async def list(self, prefix: str = "") -> AsyncIterator[ObjectInfo]:
+        """See `Objects.list`."""
+        with _named(self.name):
+            async for batch in obstore.list(self._store, prefix or None):
+                for found in batch:
+                    modified_at = round(found["last_modified"].timestamp() * 1000)
+                    yield ObjectInfo(found["path"], found["size"], modified_at)
+
+    async def signed_url(self, key: str, seconds: float) -> str | None:
+        """See `Objects.signed_url`."""
+        if not isinstance(self._store, S3Store | GCSStore | AzureStore):
+            return None
+        with _named(self.name):
+            return await obstore.sign_async(self._store, "GET", key, timedelta(seconds=seconds))
+
+    async def check(self) -> None:
+        """See `Objects.check`."""
+        key, body = f"checks/{secrets.token_hex(8)}", b"reelhook"
+        step = "write"
+        try:
+            await self.put_bytes(key, body, "text/plain")
+            step = "read"
+            async with self.open(key) as found:
+                read = b"".join([chunk async for chunk in found.chunks])
+            if read == body:
+                step = "delete"
+            await self.delete([key])
+        except ObjectStoreError as error:
+            raise ObjectStoreError(self.name, error.reason, step=step) from error
+        if step == "read":
+            raise ObjectStoreError(self.name, "it returned other bytes than were written")
+
+    def local_path(self, key: str) -> Path | None:
+        """See `Objects.local_path`."""
+        return None if self._folder is None else self._folder / key
+
+    def free_bytes(self) -> tuple[int, int] | None:
+        """See `Objects.free_bytes`."""
+        if self._folder is None:
+            return None
+        usage = shutil.disk_usage(self._folder)
+        return usage.free, usage.total
+
+
+def _range(start: int, end: int | None) -> object:
+    return {"offset": start} if end is None else (start, end)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Turn the errors of the library into ours, with the store's name and a short reason."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ObjectMissingError(name, _reason(error)) from None
+    except (TimeoutError, BaseError, OSError, ValueError) as error:
+        raise ObjectStoreError(name, _reason(error)) from None
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first line of an error: the others are details of the library."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300]

@@ -1,0 +1,63 @@
+"""Port for what the store keeps about the files of completed jobs."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from reelhook.domain.archive import ArchivedFile, VideoFacts
+from reelhook.domain.event import Instant
+from reelhook.ports.leases import Lease
+
+
+class ArchivedFileReads(Protocol):
+    """Reads what is known about a job's file."""
+
+    async def archived_file(self, job_id: str, project: str | None = None) -> ArchivedFile | None:
+        """Return a job's file; None if the job has none, or is of another project."""
+        ...
+
+
+class ArchiveStore(ArchivedFileReads, Protocol):
+    """The part of the store that archiving needs."""
+
+    async def files_to_archive(self, account: str, now: Instant, limit: int) -> list[ArchivedFile]:
+        """Return an account's files that are due: late ones last, the soonest to expire first."""
+        ...
+
+    async def next_archiving_at(self, account: str) -> Instant | None:
+        """Return the time at which the account's next file is due; None: no file waits."""
+        ...
+
+    async def record_file(self, file: ArchivedFile, lease: Lease | None = None) -> bool:
+        """Write the state of a file that still waits. Return False if it no longer does.
+
+        Also False if the lease was lost.
+        """
+        ...
+
+
+class PosterStore(Protocol):
+    """The part of the store that making posters needs."""
+
+    async def files_without_poster(self, limit: int) -> list[ArchivedFile]:
+        """Return stored files whose poster is still to be made, newest first."""
+        ...
+
+    async def record_poster(
+        self, job_id: str, poster: tuple[str, int] | None, facts: VideoFacts | None
+    ) -> None:
+        """Record a poster's key and its size in bytes, or that there is none, and the facts."""
+        ...
+
+
+class ArchiveRemovalStore(Protocol):
+    """The part of the store that removing files needs."""
+
+    async def archived_files(
+        self, after: str | None, limit: int, project: str | None = None
+    ) -> Sequence[ArchivedFile]:
+        """Return stored files in the order of their jobs' ids, after the job `after`."""
+        ...
+
+    async def record_removed(self, job_ids: Sequence[str]) -> None:
+        """Record that the files of these jobs are no longer in the archive."""
+        ...

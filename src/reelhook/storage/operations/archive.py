@@ -1,0 +1,153 @@
+"""Operations on the files of completed jobs."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from reelhook.domain.archive import ArchivedFile, FileState, PosterState, VideoFacts
+from reelhook.domain.event import Instant
+from reelhook.domain.job import Job
+from reelhook.ports import Lease
+from reelhook.storage.operation import Operation, Statement
+from reelhook.storage.operations.leases import holds
+from reelhook.storage.operations.ownership import of_project
+
+_COLUMNS = tuple(field.name for field in fields(ArchivedFile))
+FILE = ", ".join(_COLUMNS)
+_STATE, _EXPIRES, _LATE, _AUDIO, _POSTER = (
+    _COLUMNS.index(name) for name in ("state", "expires_at", "late", "has_audio", "poster_state")
+)
+_INSERT = (
+    f"INSERT INTO archive ({FILE}) VALUES ({', '.join(f'?{n + 1}' for n in range(len(_COLUMNS)))})"
+    " ON CONFLICT (job_id) DO NOTHING"
+)
+_UPDATE = (
+    "UPDATE archive SET "
+    + ", ".join(f"{name} = ?{number}" for number, name in enumerate(_COLUMNS, 1) if number > 1)
+    + " WHERE job_id = ?1 AND state = 'waiting' RETURNING 1"
+)
+_DUE = (
+    f"SELECT {FILE} FROM archive WHERE account = ?1 AND state = 'waiting' AND due_at <= ?2"
+    " ORDER BY late, expires_at LIMIT ?3"
+)
+_FOREVER = 2**62
+"""The stored time at which a file expires if none is known, so that an index orders the files."""
+
+
+def file_of(row: Sequence[Any]) -> ArchivedFile:
+    """Read `FILE`."""
+    values = list(row)
+    if values[_EXPIRES] == _FOREVER:
+        values[_EXPIRES] = None
+    values[_STATE] = FileState(values[_STATE])
+    values[_LATE] = bool(values[_LATE])
+    if values[_AUDIO] is not None:
+        values[_AUDIO] = bool(values[_AUDIO])
+    if values[_POSTER] is not None:
+        values[_POSTER] = PosterState(values[_POSTER])
+    return ArchivedFile(*values)
+
+
+def _values(file: ArchivedFile) -> tuple[Any, ...]:
+    values: list[Any] = [getattr(file, name) for name in _COLUMNS]
+    for index in (_STATE, _POSTER):
+        values[index] = values[index] and values[index].value
+    if values[_EXPIRES] is None:
+        values[_EXPIRES] = _FOREVER
+    return tuple(values)
+
+
+def enroll(job: Job) -> Operation[None]:
+    """Let the file of a job that has just completed be fetched."""
+    file = ArchivedFile(
+        job.id,
+        job.project,
+        job.account,
+        due_at=job.updated_at,
+        expires_at=job.content_expires_at,
+    )
+    yield Statement(_INSERT, _values(file))
+
+
+def one(job_id: str, project: str | None = None) -> Operation[ArchivedFile | None]:
+    """Return a job's file; None if the job has none, or is of another project."""
+    owned, owner = of_project(project, 2)
+    rows = yield Statement(f"SELECT {FILE} FROM archive WHERE job_id = ?1{owned}", (job_id, *owner))
+    return file_of(rows[0]) if rows else None
+
+
+def due(account: str, now: Instant, limit: int) -> Operation[list[ArchivedFile]]:
+    """Return an account's files that are due: late ones last, the soonest to expire first."""
+    return [file_of(row) for row in (yield Statement(_DUE, (account, now, limit)))]
+
+
+def next_at(account: str) -> Operation[Instant | None]:
+    """Return the time at which the account's next file is due; None: no file waits."""
+    rows = yield Statement(
+        "SELECT min(due_at) FROM archive WHERE account = ?1 AND state = 'waiting'", (account,)
+    )
+    at: Instant | None = rows[0][0]
+    return at
+
+
+def record(file: ArchivedFile, lease: Lease | None = None) -> Operation[bool]:
+    """Write the state of a file that still waits. Return False if it no longer does."""
+    if not (yield from holds(lease)):
+        return False
+    return bool((yield Statement(_UPDATE, _values(file))))
+
+
+def without_poster(limit: int) -> Operation[list[ArchivedFile]]:
+    """Return stored files whose poster is still to be made, newest first."""
+    rows = yield Statement(
+        f"SELECT {FILE} FROM archive WHERE poster_state = 'waiting' AND state = 'stored'"
+        " ORDER BY stored_at DESC LIMIT ?1",
+        (limit,),
+    )
+    return [file_of(row) for row in rows]
+
+
+def record_poster(
+    job_id: str, poster: tuple[str, int] | None, facts: VideoFacts | None
+) -> Operation[None]:
+    """Record a poster's key and its size in bytes, or that there is none, and the facts."""
+    known = facts or VideoFacts()
+    state = PosterState.NONE if poster is None else PosterState.MADE
+    yield Statement(
+        "UPDATE archive SET poster_state = ?2, poster_key = ?3, poster_size = ?4, duration = ?5,"
+        " width = ?6, height = ?7, frame_rate = ?8, codec = ?9, has_audio = ?10 WHERE job_id = ?1",
+        (
+            job_id,
+            state.value,
+            *(poster or (None, None)),
+            known.duration,
+            known.width,
+            known.height,
+            known.frame_rate,
+            known.codec,
+            known.has_audio,
+        ),
+    )
+
+
+def page(
+    after: str | None, limit: int, project: str | None = None
+) -> Operation[list[ArchivedFile]]:
+    """Return stored files in the order of their jobs' ids, after the job `after`."""
+    owned, owner = of_project(project, 3)
+    rows = yield Statement(
+        f"SELECT {FILE} FROM archive WHERE state = 'stored' AND job_id > ?1{owned}"
+        " ORDER BY job_id LIMIT ?2",
+        (after or "", limit, *owner),
+    )
+    return [file_of(row) for row in rows]
+
+
+def record_removed(job_ids: Sequence[str]) -> Operation[None]:
+    """Record that the files of these jobs are no longer in the archive."""
+    for job_id in job_ids:
+        yield Statement(
+            "UPDATE archive SET state = 'removed', key = NULL, poster_key = NULL,"
+            " poster_state = NULL WHERE job_id = ?1 AND state = 'stored'",
+            (job_id,),
+        )

@@ -1,0 +1,109 @@
+"""archive: the files of completed jobs, jobs looked at once more, and what projects keep
+
+Processes of the previous version may run meanwhile: they only leave files unarchived.
+"""
+
+import time
+
+import sqlalchemy as sa
+from alembic import op
+
+from reelhook.storage.schema.migrations.dialects import where
+
+_FOREVER = 2**62
+"""The time at which a file expires if none is known."""
+revision = "0017"
+down_revision = "0016"
+previous_may_run = True
+LOSSES = {
+    "archived_files": "SELECT count(*) FROM archive WHERE state = 'stored'",
+}
+"""Queries for the numbers of things that the downgrade drops."""
+
+
+def upgrade() -> None:
+    """Add the tables and columns. Jobs that have completed get a file that waits."""
+    _create_archive()
+    _create_late_checks()
+    op.add_column("jobs", sa.Column("recovered_at", sa.BigInteger))
+    op.add_column("files", sa.Column("kept_until", sa.BigInteger))
+    op.add_column("projects", sa.Column("archive_keep_days", sa.Float))
+    op.add_column("projects", sa.Column("archive_bytes_max", sa.BigInteger))
+
+
+def _create_archive() -> None:
+    """Add the table of files. Each index has only the rows that its query reads."""
+    op.create_table(
+        "archive",
+        sa.Column(
+            "job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+        ),
+        sa.Column("project", sa.Text, nullable=False),
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("due_at", sa.BigInteger),
+        sa.Column("expires_at", sa.BigInteger, nullable=False),
+        sa.Column("late", sa.Boolean, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("missing_since", sa.BigInteger),
+        sa.Column("error", sa.Text),
+        sa.Column("key", sa.Text),
+        sa.Column("size", sa.BigInteger),
+        sa.Column("sha256", sa.Text),
+        sa.Column("content_type", sa.Text),
+        sa.Column("stored_at", sa.BigInteger),
+        sa.Column("duration", sa.Float),
+        sa.Column("width", sa.Integer),
+        sa.Column("height", sa.Integer),
+        sa.Column("frame_rate", sa.Float),
+        sa.Column("codec", sa.Text),
+        sa.Column("has_audio", sa.Boolean),
+        sa.Column("poster_state", sa.Text),
+        sa.Column("poster_key", sa.Text),
+        sa.Column("poster_size", sa.BigInteger),
+    )
+    op.create_index(
+        "archive_waiting",
+        "archive",
+        ["account", "late", "expires_at", "due_at"],
+        **where("state = 'waiting'"),
+    )
+    op.create_index(
+        "archive_posters", "archive", ["stored_at"], **where("poster_state = 'waiting'")
+    )
+    op.create_index(
+        "archive_stored", "archive", ["project", "stored_at", "size"], **where("state = 'stored'")
+    )
+    # Files of older jobs: fetched where the provider still has them, after the new ones.
+    now = time.time_ns() // 1_000_000
+    op.execute(
+        "INSERT INTO archive (job_id, project, account, state, due_at, expires_at, late, attempts)"
+        f" SELECT id, project, account, 'waiting', {now:d},"
+        f" coalesce(content_expires_at * 1000, {_FOREVER:d}), TRUE, 0"
+        " FROM jobs WHERE status = 'completed' AND provider_job_id IS NOT NULL"
+        " AND deleted_at IS NULL"
+    )
+
+
+def _create_late_checks() -> None:
+    """Add the table of ended jobs that are looked at again, because they may still succeed."""
+    op.create_table(
+        "late_checks",
+        sa.Column(
+            "job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+        ),
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("due_at", sa.BigInteger, nullable=False),
+        sa.Column("checks", sa.Integer, nullable=False),
+    )
+    op.create_index("late_checks_due", "late_checks", ["account", "due_at"])
+
+
+def downgrade() -> None:
+    """Remove them. The objects stay where they are; recovered jobs stay failed."""
+    op.drop_column("projects", "archive_bytes_max")
+    op.drop_column("projects", "archive_keep_days")
+    op.drop_column("files", "kept_until")
+    op.drop_column("jobs", "recovered_at")
+    op.drop_table("late_checks")
+    op.drop_table("archive")
