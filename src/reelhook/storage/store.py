@@ -33,6 +33,7 @@ from reelhook.storage.operation import Database, Operation
 from reelhook.storage.operations import (
     account_load,
     accounts,
+    after_end,
     api_keys,
     archive,
     audit,
@@ -93,6 +94,7 @@ class Store(Forwarding):
     _keep_files = in_background(files.keep)
     _remove_unused_files = in_background(files.remove_unused)
     record = writing(job_writes.record, conflict_keys.of_record)
+    record_after_end = writing(after_end.record)
     accept = writing(job_writes.accept, conflict_keys.of_acceptance)
     record_check = writing(job_writes.record_check, conflict_keys.of_job)
     close_doubt = writing(in_doubt.abandon, conflict_keys.of_doubt)

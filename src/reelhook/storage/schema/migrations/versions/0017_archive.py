@@ -29,6 +29,8 @@ def upgrade() -> None:
     op.add_column("files", sa.Column("kept_until", sa.BigInteger))
     op.add_column("projects", sa.Column("archive_keep_days", sa.Float))
     op.add_column("projects", sa.Column("archive_bytes_max", sa.BigInteger))
+    # Apart from `events`: processes of the previous version know no such names.
+    op.add_column("endpoints", sa.Column("after_end_events", sa.Text))
 
 
 def _create_archive() -> None:
@@ -101,6 +103,7 @@ def _create_late_checks() -> None:
 
 def downgrade() -> None:
     """Remove them. The objects stay where they are; recovered jobs stay failed."""
+    op.drop_column("endpoints", "after_end_events")
     op.drop_column("projects", "archive_bytes_max")
     op.drop_column("projects", "archive_keep_days")
     op.drop_column("files", "kept_until")
