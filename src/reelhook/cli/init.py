@@ -22,7 +22,7 @@ _MEANINGS = {
     "WEBHOOK_URL": "Where webhooks go if a request names no other URL.",
     "WEBHOOK_SECRET": "The secret that signs webhooks. Your receiver needs it to verify them.",
     "REELHOOK_PUBLIC_URL": "The URL at which others reach this server, in links to videos.",
-    "REELHOOK_API_KEY": "The operator's key. Whoever has it can spend money.",
+    "REELHOOK_API_KEY": "The operator's key, which can spend money: keep it secret.",
     "REELHOOK_DEFAULT_MODEL": "The model if a request names none; `reelhook models` lists them.",
     "REELHOOK_DATA_DIR": "The folder of the database and the finished videos.",
     "DATABASE_URL": "A PostgreSQL database, for several processes: postgresql://user@host/name",
@@ -97,7 +97,10 @@ def init(
 
 def _ask(number: str, question: str, *, hidden: bool = False) -> str:
     answer: str = typer.prompt(
-        f"{number} {question}", default="", show_default=False, hide_input=hidden and sys.stdin.isatty()
+        f"{number} {question}",
+        default="",
+        show_default=False,
+        hide_input=hidden and sys.stdin.isatty(),
     )
     return answer.strip()
 
@@ -160,4 +163,3 @@ def _write(output: Path, text: str) -> None:
         raise SettingsError(
             f"{output} can't be written ({error.strerror}); choose another file with --output"
         ) from None
-
