@@ -101,16 +101,18 @@ def test_a_program_may_use_its_own_schema_and_later_ones_that_tolerate_it(
 
 
 async def test_no_revision_is_applied_under_a_process_that_it_would_break(url: str) -> None:
-    rollback(url, destroy=False)
+    while "0016_doors" not in migrations.pending(url):
+        rollback(url, destroy=False)
+    missing = migrations.pending(url)
     await execute(url, "INSERT INTO workers VALUES ('worker-1', now_ms() + 5000)")
     with pytest.raises(SettingsError) as refused:
         migrations.migrate(url)
     message = command_line_message(refused.value)
-    assert f"{NEWEST} can't be applied" in message
+    assert "0016_doors can't be applied" in message
     assert "worker-1" in message
-    assert migrations.pending(url) == [NEWEST]
+    assert migrations.pending(url) == missing
     await execute(url, "UPDATE workers SET seen_until = 1")
-    assert migrations.migrate(url) == [NEWEST]
+    assert migrations.migrate(url) == missing
 
 
 @pytest.mark.parametrize("table", ["workers", "processes"])
