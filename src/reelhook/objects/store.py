@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -15,6 +16,9 @@ from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
 from reelhook.domain.errors import ObjectMissingError, ObjectStoreError
 from reelhook.ports import ObjectBytes, ObjectInfo
+
+if TYPE_CHECKING:
+    from obstore import GetResult
 
 PART_BYTES = 8 * 1024 * 1024
 PARTS_AT_ONCE = 2
@@ -73,7 +77,7 @@ class ObstoreObjects:
             found = await obstore.get_async(self._store, key, options=options)  # type: ignore[arg-type] # the stub wants a TypedDict
         yield ObjectBytes(found.meta["size"], self._chunks(found))
 
-    async def _chunks(self, found: obstore.GetResult) -> AsyncIterator[bytes]:
+    async def _chunks(self, found: "GetResult") -> AsyncIterator[bytes]:
         with _named(self.name):
             async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
                 yield bytes(chunk)
