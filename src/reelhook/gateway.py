@@ -22,6 +22,7 @@ from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
     ApiKeyStore,
+    AttentionStore,
     AuditFilter,
     AuditStore,
     BudgetStore,
@@ -56,6 +57,7 @@ from reelhook.ports import (
     Undecryptable,
     Undelivered,
 )
+from reelhook.service.attention import Attention
 from reelhook.service.audit import Audit
 from reelhook.service.authentication import (
     Authentication,
@@ -64,6 +66,7 @@ from reelhook.service.authentication import (
     RequestCredential,
 )
 from reelhook.service.budgets import Budgets, BudgetStatus
+from reelhook.service.cause_facts import CauseFacts, CauseSettings
 from reelhook.service.client_calls import ClientCalls
 from reelhook.service.content import Contents
 from reelhook.service.deliveries import Deliveries
@@ -91,6 +94,7 @@ __all__ = [
     "AuditFilter",
     "Authentication",
     "BudgetStatus",
+    "CauseSettings",
     "Clock",
     "Content",
     "CostLine",
@@ -134,6 +138,7 @@ class Gateway:
     client_calls: ClientCalls
     remixes: Remixes
     waiting: WaitingReasons
+    attention: Attention
     content: Contents
     feed: Feed
     in_doubt: InDoubtSubmissions
@@ -165,6 +170,7 @@ class GatewayStore(
     AuthenticationStore,
     AuditStore,
     BudgetStore,
+    AttentionStore,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -186,7 +192,7 @@ def build_gateway(
     has_default_endpoint: bool,
     submit_wait_seconds: float,
     overlap_hours: float,
-    poll_seconds: float,
+    causes: CauseSettings,
     clock: Clock,
     random: Random,
     process: str | None = None,
@@ -225,6 +231,7 @@ def build_gateway(
         client_calls=client_calls,
         remixes=Remixes(store),
         waiting=WaitingReasons(store, clock),
+        attention=Attention(store, CauseFacts(store, catalog, causes, clock), clock),
         content=Contents(store, providers),
         feed=Feed(store, signals, followers),
         in_doubt=in_doubt,
@@ -239,7 +246,9 @@ def build_gateway(
             random=random,
         ),
         deliveries=Deliveries(store, signals, clock=clock, random=random),
-        operations=Operations(store, catalog, signals, poll_seconds=poll_seconds, clock=clock),
+        operations=Operations(
+            store, catalog, signals, poll_seconds=causes.poll_seconds, clock=clock
+        ),
         audit=Audit(store),
         models=Models(providers, catalog),
         keys=Keys(store, authentication, catalog, clock=clock, random=random),

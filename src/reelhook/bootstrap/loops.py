@@ -62,7 +62,9 @@ def account_loops(
     submit = _submit(parts, leases, leased, listing, fallback, calls)
     return [
         submit,
-        AccountStatusPublisher(parts.store, lease, leased.health, account=account),
+        AccountStatusPublisher(
+            parts.store, lease, leased.health, account=account, clock=parts.clock
+        ),
         _resolve(parts, leased, listing, fallback, submit),
         ListingDelay(leased, listing, parts.pause, parts.clock),
         Watch(

@@ -38,7 +38,7 @@ from reelhook.doors.app import create_app
 from reelhook.doors.compat.functions import Hook
 from reelhook.doors.context import HttpOptions, UrlCheck
 from reelhook.doors.limits import KIB, MIB, Limits
-from reelhook.gateway import Gateway, build_gateway
+from reelhook.gateway import CauseSettings, Gateway, build_gateway
 from reelhook.guard.addresses import AddressPolicy, LookUp, check_registration
 from reelhook.guard.resolver import SystemLookUp
 from reelhook.guard.target import (
@@ -229,7 +229,13 @@ def build_process_gateway(parts: Components, process: str | None = None) -> Gate
         has_default_endpoint=settings.webhook_url is not None,
         submit_wait_seconds=settings.submit_timeout_seconds + 5,
         overlap_hours=settings.secret_overlap_hours,
-        poll_seconds=settings.poll_seconds,
+        causes=CauseSettings(
+            poll_seconds=settings.poll_seconds,
+            hours_max=settings.max_age_hours,
+            settle_seconds=settings.submit_settle_seconds,
+            attempts_max=len(settings.retry_schedule.waits_seconds) + 1,
+            archiving=parts.objects is not None,
+        ),
         clock=parts.clock,
         random=parts.random,
         process=process,

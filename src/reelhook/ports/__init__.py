@@ -7,6 +7,14 @@ from reelhook.ports.archive import (
     ArchiveStore,
     PosterStore,
 )
+from reelhook.ports.attention import (
+    AttentionStore,
+    HeldReceiver,
+    JobsOfKind,
+    ReachedBudget,
+    SharedState,
+    SlowWrites,
+)
 from reelhook.ports.audit import AuditFilter, AuditPage, AuditStore
 from reelhook.ports.budgets import BudgetState, BudgetStore, Sum
 from reelhook.ports.client_calls import ClientCallStore, ClientTry
@@ -125,6 +133,7 @@ __all__ = [
     "ArchiveRemovalStore",
     "ArchiveStore",
     "ArchivedFileReads",
+    "AttentionStore",
     "AuditFilter",
     "AuditPage",
     "AuditStore",
@@ -162,6 +171,7 @@ __all__ = [
     "FollowStore",
     "ForgottenStore",
     "GrantReads",
+    "HeldReceiver",
     "IdempotencyKey",
     "InDoubtStore",
     "InstallationStore",
@@ -170,6 +180,7 @@ __all__ = [
     "JobReads",
     "JobStore",
     "JobWrites",
+    "JobsOfKind",
     "KnownEntriesReads",
     "Lease",
     "LeaseStore",
@@ -193,6 +204,7 @@ __all__ = [
     "ProjectStore",
     "Provider",
     "ProviderIdentity",
+    "ReachedBudget",
     "Reads",
     "Recorder",
     "ReencryptedBatch",
@@ -207,7 +219,9 @@ __all__ = [
     "Sender",
     "ServedModels",
     "Settlement",
+    "SharedState",
     "SignedRequest",
+    "SlowWrites",
     "StatisticsStore",
     "StoredDelivery",
     "StoredEvent",

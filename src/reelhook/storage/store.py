@@ -36,6 +36,7 @@ from reelhook.storage.operations import (
     after_end,
     api_keys,
     archive,
+    attention,
     audit,
     budgets,
     client_calls,
@@ -51,6 +52,8 @@ from reelhook.storage.operations import (
     endpoint_writes,
     event_feed,
     files,
+    held_files,
+    held_webhooks,
     idempotency,
     in_doubt,
     job_reads,
@@ -351,6 +354,20 @@ class Store(Forwarding):
     record_poster = writing(archive.record_poster)
     archived_files = reading(archive.page)
     record_removed = writing(archive.record_removed)
+
+    # -- what is held up ----------------------------------------------------------------------
+
+    shared_state = reading(attention.shared_state)
+    accounts_full = reading(attention.accounts_full)
+    unfinished_jobs = reading(attention.unfinished)
+    jobs_unresolved = reading(attention.unresolved)
+    render_times = reading(attention.render_times)
+    held_receivers = reading(held_webhooks.receivers)
+    exhausted_webhooks = reading(held_webhooks.exhausted)
+    webhooks_of_jobs = reading(held_webhooks.of_jobs)
+    expiring_files = reading(held_files.expiring)
+    files_of_jobs = reading(held_files.of_jobs)
+    budgets_in_use = reading(held_files.budgets_in_use)
 
     # -- the feed -----------------------------------------------------------------------------
 

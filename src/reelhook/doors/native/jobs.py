@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from reelhook.domain.caller import Scope
 from reelhook.domain.errors import InvalidRequestError
+from reelhook.doors.causes import maybe_cause
 from reelhook.doors.context import Context, ContextOf
 from reelhook.doors.native.job_filters import JobFilterOf
 from reelhook.doors.native.schemas import (
@@ -90,12 +91,19 @@ async def register(context: ContextOf, body: RegisterBody) -> JobResponse:
 @router.get("/{job_id}", summary="Read a job")
 @needs(Scope.READ)
 async def read(job_id: str, context: ContextOf) -> JobResponse:
-    """Return a job's present state."""
+    """Return a job's present state; `waitingFor` is the cause that holds it up, if there is one."""
     gateway, caller = context.gateway, context.caller
     stored = await gateway.jobs.job(caller, job_id)
     position = await gateway.jobs.queue_position(caller, stored.job)
     waiting = await gateway.waiting.of(caller, stored.job)
-    return job_response(stored.listed, context.options.video_url(job_id), position, waiting)
+    cause = await gateway.attention.of_job(caller, stored.job)
+    return job_response(
+        stored.listed,
+        context.options.video_url(job_id),
+        position,
+        waiting,
+        maybe_cause(cause, caller),
+    )
 
 
 @router.get("/{job_id}/events", summary="Read a job's whole history")

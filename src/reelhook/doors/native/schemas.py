@@ -15,6 +15,7 @@ from reelhook.domain.request import (
     SHORT_CHARACTERS_MAX,
 )
 from reelhook.domain.waiting import Waiting
+from reelhook.doors.causes import CauseResponse, MaybeCause
 from reelhook.doors.fields import (
     ChosenProject,
     EndpointIds,
@@ -118,6 +119,7 @@ class JobResponse(LabelledResponse):
     last_checked_at: str | None
     sequence: int
     waiting: MaybeWaiting = None
+    waiting_for: MaybeCause = None
     missing_since: str | None = Field(
         None,
         exclude_if=is_absent,
@@ -222,6 +224,7 @@ def job_response(
     video_url: str,
     queue_position: int | None = None,
     waiting: Waiting | None = None,
+    waiting_for: CauseResponse | None = None,
 ) -> JobResponse:
     """Return the fields of a job that clients may read."""
     job = listed.job
@@ -252,6 +255,7 @@ def job_response(
         last_checked_at=maybe_iso(listed.checked_at),
         sequence=job.sequence,
         waiting=maybe_waiting(waiting),
+        waiting_for=waiting_for,
         missing_since=maybe_iso(job.missing_since),
         stopped=job.stopped,
         project=maybe_project(job.project),

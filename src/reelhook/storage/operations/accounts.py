@@ -19,6 +19,8 @@ _STATUS_COLUMNS = (
     "creates_response",
     "reads_failed_since",
     "reads_response",
+    "unauthorized_since",
+    "stretched_since",
 )
 """The columns of `AccountStatus`, in its order."""
 
@@ -48,7 +50,7 @@ def save_status(
         return
     yield Statement(
         f"INSERT INTO accounts (id, {', '.join(_STATUS_COLUMNS)})"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
         " ON CONFLICT (id) DO UPDATE SET "
         + ", ".join(f"{name} = excluded.{name}" for name in _STATUS_COLUMNS),
         (
@@ -59,6 +61,8 @@ def save_status(
             account_status.creates_wait_until,
             *_waiting_values(account_status.creates),
             *_waiting_values(account_status.reads),
+            account_status.unauthorized_since,
+            account_status.stretched_since,
         ),
     )
 
@@ -81,7 +85,7 @@ def records() -> Operation[dict[str, AccountRecord]]:
 
 def _status_of(values: Sequence[Any]) -> AccountStatus:
     unauthorized, stretched, reads_until, creates_until, *waiting = values
-    creates, reads = waiting[:2], waiting[2:]
+    creates, reads, since = waiting[:2], waiting[2:4], waiting[4:]
     return AccountStatus(
         unauthorized,
         stretched,
@@ -89,6 +93,7 @@ def _status_of(values: Sequence[Any]) -> AccountStatus:
         creates_until,
         _waiting_of(*creates),
         _waiting_of(*reads),
+        *since,
     )
 
 

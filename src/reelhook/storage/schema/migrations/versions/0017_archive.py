@@ -27,6 +27,9 @@ def upgrade() -> None:
     _create_late_checks()
     op.add_column("jobs", sa.Column("recovered_at", sa.BigInteger))
     op.add_column("files", sa.Column("kept_until", sa.BigInteger))
+    # The times since which a key is refused, and since which rounds take too long.
+    op.add_column("accounts", sa.Column("unauthorized_since", sa.BigInteger))
+    op.add_column("accounts", sa.Column("stretched_since", sa.BigInteger))
     op.add_column("projects", sa.Column("archive_keep_days", sa.Float))
     op.add_column("projects", sa.Column("archive_bytes_max", sa.BigInteger))
     # Apart from `events`: processes of the previous version know no such names.
@@ -107,6 +110,8 @@ def downgrade() -> None:
     op.drop_column("projects", "archive_bytes_max")
     op.drop_column("projects", "archive_keep_days")
     op.drop_column("files", "kept_until")
+    op.drop_column("accounts", "stretched_since")
+    op.drop_column("accounts", "unauthorized_since")
     op.drop_column("jobs", "recovered_at")
     op.drop_table("late_checks")
     op.drop_table("archive")
