@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from reelhook.domain.archive_pause import ArchivePause
 from reelhook.domain.event import Instant
 from reelhook.domain.waiting import Waiting
 
@@ -17,7 +18,8 @@ class AccountStatus:
     last interval between two rounds, if it had to be longer than configured. `reads_wait_until`
     and `creates_wait_until` are the ends of long pauses that the provider asked for
     (`Retry-After`); they may have passed. `creates` and `reads` hold the provider's last refusal
-    of all creates (429), or of reads, until one succeeds again.
+    of all creates (429), or of reads, until one succeeds again. `archive` is the reason why the
+    worker stores no finished files at present.
     """
 
     unauthorized: str | None = None
@@ -26,6 +28,7 @@ class AccountStatus:
     creates_wait_until: Instant | None = None
     creates: Waiting | None = None
     reads: Waiting | None = None
+    archive: ArchivePause | None = None
 
     def waiting(self, *, watched: bool) -> Waiting | None:
         """Return why jobs wait: those that the provider has (`watched`), or all others."""

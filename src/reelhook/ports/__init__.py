@@ -5,6 +5,7 @@ from reelhook.ports.archive import (
     ArchivedFileReads,
     ArchiveRemovalStore,
     ArchiveStore,
+    EnrollingStore,
     PosterStore,
 )
 from reelhook.ports.audit import AuditFilter, AuditPage, AuditStore
@@ -156,6 +157,7 @@ __all__ = [
     "DueEndpoint",
     "DueNotice",
     "EndpointStore",
+    "EnrollingStore",
     "EventPage",
     "FeedStore",
     "FileReads",

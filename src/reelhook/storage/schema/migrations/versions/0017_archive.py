@@ -29,6 +29,9 @@ def upgrade() -> None:
     op.add_column("files", sa.Column("kept_until", sa.BigInteger))
     op.add_column("projects", sa.Column("archive_keep_days", sa.Float))
     op.add_column("projects", sa.Column("archive_bytes_max", sa.BigInteger))
+    op.add_column("accounts", sa.Column("archive_paused_since", sa.BigInteger))
+    op.add_column("accounts", sa.Column("archive_pause_cause", sa.Text))
+    op.add_column("accounts", sa.Column("archive_pause_message", sa.Text))
 
 
 def _create_archive() -> None:
@@ -101,6 +104,9 @@ def _create_late_checks() -> None:
 
 def downgrade() -> None:
     """Remove them. The objects stay where they are; recovered jobs stay failed."""
+    op.drop_column("accounts", "archive_pause_message")
+    op.drop_column("accounts", "archive_pause_cause")
+    op.drop_column("accounts", "archive_paused_since")
     op.drop_column("projects", "archive_bytes_max")
     op.drop_column("projects", "archive_keep_days")
     op.drop_column("files", "kept_until")
