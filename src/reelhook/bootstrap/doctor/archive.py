@@ -1,5 +1,6 @@
 """The check of the archive: a small object is written, read and deleted, as at a start."""
 
+import asyncio
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -20,7 +21,8 @@ async def archive(settings: Settings) -> Finding:
             return warning(_SUBJECT, f"is off: {OFF}")
         return ok(_SUBJECT, f"is off, as {SETTING} says")
     parts = urlsplit(url)
-    if parts.scheme == "file" and not Path(unquote(parts.path)).exists():
+    folder = Path(unquote(parts.path))
+    if parts.scheme == "file" and not await asyncio.to_thread(folder.exists):
         return ok(_SUBJECT, f"{url} does not exist yet; the first start creates it")
     try:
         await checked(ObstoreObjects(url))
