@@ -19,7 +19,8 @@ from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 from reelhook.domain.errors import ObjectMissingError, ObjectStoreError
 from reelhook.ports import ObjectBytes, ObjectInfo
 
-if TYPE_CHECKING:  # obstore has these names for type checkers only
+if TYPE_CHECKING:  # obstore has some of these names for type checkers only
+    from obstore import GetResult
     from obstore.store import ClientConfig, RetryConfig
 
 PART_BYTES = 8 * 1024 * 1024
@@ -87,7 +88,7 @@ class ObstoreObjects:
             found = await obstore.get_async(self._store, key, options=options)  # type: ignore[arg-type] # the stub wants a TypedDict
         yield ObjectBytes(found.meta["size"], self._chunks(found))
 
-    async def _chunks(self, found: obstore.GetResult) -> AsyncIterator[bytes]:
+    async def _chunks(self, found: "GetResult") -> AsyncIterator[bytes]:
         with _named(self.name):
             async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
                 yield bytes(chunk)
