@@ -104,6 +104,7 @@ async def test_many_files_are_fetched_a_few_at_a_time(tmp_path: Path) -> None:
         ids = [f"job_{number}" for number in range(40)]
         await one.complete(*ids)
         await one.engine.settled()
+        await one.engine.pass_time(10)
         for job_id in ids:
             assert (await one.file(job_id)).state is FileState.STORED
         assert len(source.asked) == 40

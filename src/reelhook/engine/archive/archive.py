@@ -31,8 +31,8 @@ LOOK_SECONDS = 5.0
 """While files are being fetched, the due ones are read at least this often."""
 DISK_SECONDS = 10.0
 """The interval at which a full disk is looked at."""
-BUSY_MILLISECONDS = 5_000
-STORING_MAX = 24
+BUSY_MILLISECONDS = 2_000
+STORING_MAX = 48
 """The whole files that may wait for the store; others wait in the spool, without a task."""
 PENALTY_MILLISECONDS = 30_000
 """The additional wait of a file that the store refused: another one shall be tried first."""
@@ -191,11 +191,11 @@ class Archive:
         if until is not None:
             await self._record(file.postponed(until))
             return False
-        shortage = await self._shared.disks.archive_shortage(whole.size)
-        if shortage is not None:
-            raise _DiskFullError(shortage, own=False)
         health.store_tried()
         try:
+            shortage = await self._shared.disks.archive_shortage(whole.size)
+            if shortage is not None:
+                raise _DiskFullError(shortage, own=False)
             found = await stored(self._shared, file.job_id, whole)
         except BaseException:
             health.store_untried()
