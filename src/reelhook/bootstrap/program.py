@@ -10,6 +10,7 @@ import structlog
 
 import reelhook
 from reelhook.bootstrap.accounts import Accounts, open_accounts
+from reelhook.bootstrap.archive import open_objects
 from reelhook.bootstrap.components import Components, build_components
 from reelhook.bootstrap.cost_warnings import warning_of_costs
 from reelhook.bootstrap.database import (
@@ -114,6 +115,7 @@ async def _running(
             formats=formats_at(options.video_url),
             signals=signals,
             callbacks=await _callbacks(settings, store, accounts, reachable=reachable),
+            objects=await open_objects(settings),
         )
         await _keep_default_endpoint(settings, store, parts.clock)
         is_alone = database.identity.lease_seconds is None

@@ -5,6 +5,7 @@ from reelhook.ports.archive import (
     ArchivedFileReads,
     ArchiveRemovalStore,
     ArchiveStore,
+    EnrollingStore,
     PosterStore,
 )
 from reelhook.ports.attention import (
@@ -165,6 +166,7 @@ __all__ = [
     "DueEndpoint",
     "DueNotice",
     "EndpointStore",
+    "EnrollingStore",
     "EventPage",
     "FeedStore",
     "FileReads",
