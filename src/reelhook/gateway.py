@@ -22,6 +22,7 @@ from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
     ApiKeyStore,
+    ArchivedFileReads,
     AuditFilter,
     AuditStore,
     BudgetStore,
@@ -42,6 +43,7 @@ from reelhook.ports import (
     JobPage,
     JobStore,
     ListedJob,
+    Objects,
     OperationsStore,
     ProjectStore,
     Provider,
@@ -70,6 +72,7 @@ from reelhook.service.deliveries import Deliveries
 from reelhook.service.destinations import Destinations
 from reelhook.service.endpoints import EndpointFields, Endpoints
 from reelhook.service.feed import Feed, FeedReads
+from reelhook.service.finished_file import FinishedFile
 from reelhook.service.followers import Followers
 from reelhook.service.in_doubt import InDoubtSubmissions
 from reelhook.service.jobs import Jobs
@@ -99,6 +102,7 @@ __all__ = [
     "DeliveryPage",
     "EndpointFields",
     "EventPage",
+    "FinishedFile",
     "Follower",
     "Gateway",
     "IdempotencyKey",
@@ -165,6 +169,7 @@ class GatewayStore(
     AuthenticationStore,
     AuditStore,
     BudgetStore,
+    ArchivedFileReads,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -190,8 +195,12 @@ def build_gateway(
     clock: Clock,
     random: Random,
     process: str | None = None,
+    objects: Objects | None = None,
+    redirects_to_objects: bool = False,
 ) -> Gateway:
     """Build the use cases. `process` names this process, if others use the database too.
+
+    `objects` is the archive, if there is one; `redirects_to_objects`: clients may be sent there.
 
     `submit_wait_seconds` limits a cancel's wait for a create in flight. After a rotation, an
     endpoint's previous secret also signs for `overlap_hours`.
@@ -225,7 +234,7 @@ def build_gateway(
         client_calls=client_calls,
         remixes=Remixes(store),
         waiting=WaitingReasons(store, clock),
-        content=Contents(store, providers),
+        content=Contents(store, providers, objects, redirects=redirects_to_objects),
         feed=Feed(store, signals, followers),
         in_doubt=in_doubt,
         endpoints=Endpoints(

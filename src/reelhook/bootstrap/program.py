@@ -47,6 +47,7 @@ from reelhook.guard.target import (
     AddressRefusedError,
     parse_target,
 )
+from reelhook.objects.store import ObstoreObjects
 from reelhook.ports import Clock
 from reelhook.providers.registry import BUILT_IN
 from reelhook.storage.store import Store
@@ -105,14 +106,16 @@ async def _running(
     async with contextlib.AsyncExitStack() as stack:
         accounts = await stack.enter_async_context(open_accounts(settings, simulator_url, look_up))
         reachable = simulator_url is not None or "public_url" in settings.model_fields_set
+        archived = settings.archive is not None
         parts = build_components(
             settings,
             store=store,
             accounts=accounts,
             sender=await stack.enter_async_context(AiohttpSender(policy, look_up=look_up)),
             signing=await _signing(settings, store),
-            formats=formats_at(options.video_url),
+            formats=formats_at(options.video_url, options.poster_url if archived else None),
             signals=signals,
+            objects=None if settings.archive is None else ObstoreObjects(settings.archive),
             callbacks=await _callbacks(settings, store, accounts, reachable=reachable),
         )
         await _keep_default_endpoint(settings, store, parts.clock)
@@ -155,6 +158,7 @@ async def _http_options(
         browser_key=await store.key("browser", secrets.token_hex(32)),
         key_made=KeyMade(await store.any_api_key()),
         shared=not isinstance(settings.database, Path),
+        link_seconds=settings.link_seconds,
     )
     return HttpOptions(
         access=access,
@@ -233,6 +237,8 @@ def build_process_gateway(parts: Components, process: str | None = None) -> Gate
         clock=parts.clock,
         random=parts.random,
         process=process,
+        objects=parts.objects,
+        redirects_to_objects=settings.archive_redirect,
     )
 
 

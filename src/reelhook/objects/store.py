@@ -73,7 +73,7 @@ class ObstoreObjects:
             found = await obstore.get_async(self._store, key, options=options)  # type: ignore[arg-type] # the stub wants a TypedDict
         yield ObjectBytes(found.meta["size"], self._chunks(found))
 
-    async def _chunks(self, found: obstore.GetResult) -> AsyncIterator[bytes]:
+    async def _chunks(self, found: "obstore.GetResult") -> AsyncIterator[bytes]:
         with _named(self.name):
             async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
                 yield bytes(chunk)
