@@ -22,6 +22,7 @@ from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
     ApiKeyStore,
+    ArchivedFileReads,
     AttentionStore,
     AuditFilter,
     AuditStore,
@@ -43,6 +44,7 @@ from reelhook.ports import (
     JobPage,
     JobStore,
     ListedJob,
+    Objects,
     OperationsStore,
     ProjectStore,
     Provider,
@@ -73,6 +75,7 @@ from reelhook.service.deliveries import Deliveries
 from reelhook.service.destinations import Destinations
 from reelhook.service.endpoints import EndpointFields, Endpoints
 from reelhook.service.feed import Feed, FeedReads
+from reelhook.service.finished_file import FinishedFile
 from reelhook.service.followers import Followers
 from reelhook.service.in_doubt import InDoubtSubmissions
 from reelhook.service.jobs import Jobs
@@ -103,6 +106,7 @@ __all__ = [
     "DeliveryPage",
     "EndpointFields",
     "EventPage",
+    "FinishedFile",
     "Follower",
     "Gateway",
     "IdempotencyKey",
@@ -171,6 +175,7 @@ class GatewayStore(
     AuditStore,
     BudgetStore,
     AttentionStore,
+    ArchivedFileReads,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -196,8 +201,12 @@ def build_gateway(
     clock: Clock,
     random: Random,
     process: str | None = None,
+    objects: Objects | None = None,
+    redirects_to_objects: bool = False,
 ) -> Gateway:
     """Build the use cases. `process` names this process, if others use the database too.
+
+    `objects` is the archive, if there is one; `redirects_to_objects`: clients may be sent there.
 
     `submit_wait_seconds` limits a cancel's wait for a create in flight. After a rotation, an
     endpoint's previous secret also signs for `overlap_hours`.
@@ -232,7 +241,7 @@ def build_gateway(
         remixes=Remixes(store),
         waiting=WaitingReasons(store, clock),
         attention=Attention(store, CauseFacts(store, catalog, causes, clock), clock),
-        content=Contents(store, providers),
+        content=Contents(store, providers, objects, redirects=redirects_to_objects),
         feed=Feed(store, signals, followers),
         in_doubt=in_doubt,
         endpoints=Endpoints(

@@ -106,13 +106,14 @@ async def _running(
     async with contextlib.AsyncExitStack() as stack:
         accounts = await stack.enter_async_context(open_accounts(settings, simulator_url, look_up))
         reachable = simulator_url is not None or "public_url" in settings.model_fields_set
+        archived = settings.archive is not None
         parts = build_components(
             settings,
             store=store,
             accounts=accounts,
             sender=await stack.enter_async_context(AiohttpSender(policy, look_up=look_up)),
             signing=await _signing(settings, store),
-            formats=formats_at(options.video_url),
+            formats=formats_at(options.video_url, options.poster_url if archived else None),
             signals=signals,
             callbacks=await _callbacks(settings, store, accounts, reachable=reachable),
             objects=await open_objects(settings),
@@ -157,6 +158,7 @@ async def _http_options(
         browser_key=await store.key("browser", secrets.token_hex(32)),
         key_made=KeyMade(await store.any_api_key()),
         shared=not isinstance(settings.database, Path),
+        link_seconds=settings.link_seconds,
     )
     return HttpOptions(
         access=access,
@@ -241,6 +243,8 @@ def build_process_gateway(parts: Components, process: str | None = None) -> Gate
         clock=parts.clock,
         random=parts.random,
         process=process,
+        objects=parts.objects,
+        redirects_to_objects=settings.archive_redirect,
     )
 
 

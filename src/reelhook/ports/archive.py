@@ -16,6 +16,10 @@ class ArchivedFileReads(Protocol):
         """Return a job's file; None if the job has none, or is of another project."""
         ...
 
+    async def archived_files_of(self, job_ids: Sequence[str]) -> list[ArchivedFile]:
+        """Return the files of these jobs, in no order. Jobs that have none are left out."""
+        ...
+
 
 class ArchiveStore(ArchivedFileReads, Protocol):
     """The part of the store that archiving needs."""

@@ -347,6 +347,7 @@ class Store(Forwarding):
     # -- the archive --------------------------------------------------------------------------
 
     archived_file = reading(archive.one)
+    archived_files_of = reading(archive.of_jobs)
     files_to_archive = reading(archive.due)
     next_archiving_at = reading(archive.next_at)
     record_file = writing(archive.record)

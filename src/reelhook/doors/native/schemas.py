@@ -114,6 +114,7 @@ class JobResponse(LabelledResponse):
     code: str | None
     webhook_url: str | None
     video_url: str | None
+    poster_url: str | None = Field(description="null while there is no poster")
     created_at: str
     updated_at: str
     last_checked_at: str | None
@@ -222,11 +223,12 @@ class ErrorResponse(Schema):
 def job_response(
     listed: ListedJob,
     video_url: str,
+    poster_url: str | None = None,
     queue_position: int | None = None,
     waiting: Waiting | None = None,
     waiting_for: CauseResponse | None = None,
 ) -> JobResponse:
-    """Return the fields of a job that clients may read."""
+    """Return the fields of a job that clients may read. `poster_url` None: it has no poster."""
     job = listed.job
     return JobResponse(
         job_id=job.id,
@@ -250,6 +252,7 @@ def job_response(
         code=job.code,
         webhook_url=listed.webhook_url,
         video_url=video_url if job.status is Status.COMPLETED else None,
+        poster_url=poster_url,
         created_at=iso(job.created_at),
         updated_at=iso(job.updated_at),
         last_checked_at=maybe_iso(listed.checked_at),

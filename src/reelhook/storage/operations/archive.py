@@ -104,6 +104,13 @@ def one(job_id: str, project: str | None = None) -> Operation[ArchivedFile | Non
     return file_of(rows[0]) if rows else None
 
 
+def of_jobs(job_ids: Sequence[str]) -> Operation[list[ArchivedFile]]:
+    """Return the files of these jobs, in no order. Jobs that have none are left out."""
+    places = ", ".join(f"?{number}" for number in range(1, len(job_ids) + 1))
+    rows = yield Statement(f"SELECT {FILE} FROM archive WHERE job_id IN ({places})", job_ids)
+    return [file_of(row) for row in rows]
+
+
 def due(account: str, now: Instant, limit: int) -> Operation[list[ArchivedFile]]:
     """Return an account's files that are due: late ones last, the soonest to expire first."""
     return [file_of(row) for row in (yield Statement(_DUE, (account, now, limit)))]
