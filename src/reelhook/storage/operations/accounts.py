@@ -90,7 +90,8 @@ def records() -> Operation[dict[str, AccountRecord]]:
 
 def _status_of(values: Sequence[Any]) -> AccountStatus:
     unauthorized, stretched, reads_until, creates_until, *waiting = values
-    creates, reads, since, pause = waiting[:2], waiting[2:4], waiting[4:6], waiting[6:]
+    creates, reads, pause = waiting[:2], waiting[2:4], waiting[6:]
+    unauthorized_since, stretched_since = waiting[4:6]
     return AccountStatus(
         unauthorized,
         stretched,
@@ -98,7 +99,8 @@ def _status_of(values: Sequence[Any]) -> AccountStatus:
         creates_until,
         _waiting_of(*creates),
         _waiting_of(*reads),
-        *since,
+        unauthorized_since,
+        stretched_since,
         _pause_of(*pause),
     )
 
