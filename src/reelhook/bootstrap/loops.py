@@ -94,7 +94,9 @@ def account_loops(
 def _archive(parts: Components, leased: LeasedAccount, archive: SharedArchive | None) -> list[Loop]:
     if archive is None:
         return []
-    return [Archive(parts.store, leased, archive, parts.signals, clock=parts.clock)]
+    return [
+        Archive(parts.store, leased, archive, parts.recording, parts.signals, clock=parts.clock)
+    ]
 
 
 def shared_archive(parts: Components) -> SharedArchive | None:

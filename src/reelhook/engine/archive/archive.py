@@ -8,7 +8,9 @@ from contextlib import suppress
 
 import structlog
 
+from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
+from reelhook.domain.after_end import archive_failed
 from reelhook.domain.archive import ArchivedFile, FileState
 from reelhook.domain.errors import (
     ContentMissingError,
@@ -61,6 +63,7 @@ class Archive:
         store: ArchiveStore,
         leased: LeasedAccount,
         shared: SharedArchive,
+        recording: Recording,
         signals: Signals,
         *,
         clock: Clock,
@@ -68,6 +71,7 @@ class Archive:
         self._store = store
         self._leased = leased
         self._shared = shared
+        self._recording = recording
         self._posters = signals.posters
         self._clock = clock
         self._running: set[str] = set()
@@ -193,9 +197,7 @@ class Archive:
             return False
         health.store_tried()
         try:
-            shortage = await self._shared.disks.archive_shortage(whole.size)
-            if shortage is not None:
-                raise _DiskFullError(shortage, own=False)
+            await self._check_space(whole.size)
             found = await stored(self._shared, file.job_id, whole)
         except BaseException:
             health.store_untried()
@@ -210,6 +212,11 @@ class Archive:
             await self._shared.objects.delete([found.key])  # its job was deleted meanwhile
         return True
 
+    async def _check_space(self, size: int) -> None:
+        shortage = await self._shared.disks.archive_shortage(size)
+        if shortage is not None:
+            raise _DiskFullError(shortage, own=False)
+
     async def _disk_full(self, file: ArchivedFile, error: _DiskFullError) -> None:
         now = self._clock.now()
         if error.own:
@@ -219,8 +226,17 @@ class Archive:
         await self._record(file.postponed(now + round(DISK_SECONDS * 1000)))
 
     async def _record(self, file: ArchivedFile) -> bool:
-        recorded = await self._store.record_file(file, self._leased.lease)
-        if file.state is FileState.LOST and recorded:
-            log.warning("archive.lost", job=file.job_id, reason=file.error)
+        lease = self._leased.lease
+        if file.state is not FileState.LOST:
+            return await self._store.record_file(file, lease)
+        reason = file.error or ""
+        if file.late:  # nobody waits for it: it completed before there was an archive
+            recorded = await self._store.record_file(file, lease)
+        else:
+            job = (await self._store.job(file.job_id)).job
+            lost = archive_failed(job, reason, self._clock.now())
+            recorded = await self._recording.record_after_end(lost, file, lease)
+        if recorded:
+            log.warning("archive.lost", job=file.job_id, reason=reason)
             await self._shared.spool.remove(file.job_id)
         return recorded
