@@ -5,7 +5,7 @@ from pathlib import Path
 from archive_files import MIB, SourceFile, archiving, spooled, video
 
 from reelhook.domain.archive import FileState
-from reelhook.domain.event import EventKind
+from reelhook.domain.endpoint import EventName
 
 
 async def test_a_completed_jobs_file_is_in_the_archive_unchanged(tmp_path: Path) -> None:
@@ -114,10 +114,10 @@ async def test_many_files_are_fetched_a_few_at_a_time(tmp_path: Path) -> None:
 async def test_endpoints_that_ask_for_it_hear_that_a_file_was_lost(tmp_path: Path) -> None:
     source = SourceFile(b"", missing=True)
     async with archiving(tmp_path, source) as one:
-        await one.engine.endpoint(one.here.hook, events=["archive.failed"])
+        await one.engine.endpoint(one.here.hook, events=frozenset({EventName.ARCHIVE_FAILED}))
         await one.complete("job_1")
         await one.engine.settled()
         await one.engine.pass_time(25 * 60)
         assert (await one.file("job_1")).state is FileState.LOST
-        events = await one.engine.store.events("job_1")
-        assert [event.kind for event in events][-1] is EventKind.ARCHIVE_FAILED
+        *_, event = await one.engine.store.events(["job_1"], {})
+        assert b"archive.failed" in event.body

@@ -21,7 +21,7 @@ from reelhook.ports import ObjectBytes, ObjectInfo
 
 if TYPE_CHECKING:  # obstore has some of these names for type checkers only
     from obstore import GetResult
-    from obstore.store import ClientConfig, RetryConfig
+    from obstore.store import RetryConfig
 
 PART_BYTES = 8 * 1024 * 1024
 PARTS_AT_ONCE = 2
@@ -29,9 +29,17 @@ PARTS_AT_ONCE = 2
 CHUNK_BYTES = 256 * 1024
 RETRY_SECONDS = 10.0
 """A request is repeated for so long; then the callers try again, after longer waits."""
+_DENIED = "AccessDenied"
 _QUERY = re.compile(r"\?[^\s\"']*")
 """The query of a URL in a message: it may hold a signature."""
-_CLIENT: "ClientConfig" = {"connect_timeout": "5s", "timeout": "60s"}
+_TIMEOUTS = {"read_timeout": "60s", "timeout": "12h"}
+"""The times for a part of a file, and for a whole response, unless variables set them."""
+_PREFIXES = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
+_CLIENT_KEYS = (
+    *("allow_http", "allow_invalid_certificates", "connect_timeout", "read_timeout"),
+    "timeout",
+    *("proxy_url", "proxy_ca_certificate", "proxy_excludes", "pool_idle_timeout", "user_agent"),
+)
 _RETRY: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=RETRY_SECONDS)}
 
 
@@ -48,7 +56,7 @@ class ObstoreObjects:
         self._folder = Path(unquote(urlsplit(url).path)) if is_folder else None
         with _named(url):
             self._store: ObjectStore = (
-                from_url(url, client_options=_CLIENT, retry_config=_RETRY)
+                _bucket(url)
                 if self._folder is None
                 else LocalStore(self._folder, mkdir=True, automatic_cleanup=True)
             )
@@ -158,6 +166,20 @@ class ObstoreObjects:
         return usage.free, usage.total
 
 
+def _bucket(url: str) -> ObjectStore:
+    """Open a bucket, with the client's settings of its variables, such as AWS_ALLOW_HTTP.
+
+    They are passed on one by one, since obstore replaces them by the options that are given.
+    """
+    prefix = _PREFIXES.get(urlsplit(url).scheme, "")
+    options = _TIMEOUTS | {
+        name: os.environ[variable]
+        for name in _CLIENT_KEYS
+        if (variable := prefix + name.upper()) in os.environ
+    }
+    return from_url(url, client_options=options, retry_config=_RETRY)  # type: ignore[arg-type] # it wants a TypedDict
+
+
 def _make_durable(path: Path) -> None:
     """Write a file and its name to the disk, so that a crash of the machine keeps both."""
     for place in (path, path.parent):
@@ -182,7 +204,9 @@ def _named(name: str) -> Iterator[None]:
     except (PermissionError, PermissionDeniedError, UnauthenticatedError) as error:
         raise ObjectStoreError(name, _reason(error), refused=True) from None
     except (TimeoutError, BaseError, OSError, ValueError) as error:
-        raise ObjectStoreError(name, _reason(error)) from None
+        # S3 answers a refused deletion with 200, and names the refusal in the body.
+        refused = _DENIED in str(error)
+        raise ObjectStoreError(name, _reason(error), refused=refused) from None
 
 
 def _reason(error: BaseException) -> str:

@@ -130,7 +130,7 @@ class Fal(ExpiringProvider):
 
     def _result(self, provider_job_id: str, response: ProviderResponse) -> Report:
         if response.ok:
-            small = len(response.body) < _LARGE_RESULT_BYTES
+            small = len(response.body or b"") < _LARGE_RESULT_BYTES
             seconds = _RESULT_SECONDS if small else _LARGE_RESULT_SECONDS
             return self.with_expiry(_file(response), seconds)
         if kind := _kind(response):  # the app's own error, or fal's about its runner
