@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-budgets bench-delivery bench-door bench-failing bench-fairness bench-keys bench-kill bench-lists bench-memory bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-retries bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-archive bench-away bench-bombs bench-budgets bench-delivery bench-door bench-failing bench-fairness bench-keys bench-kill bench-lists bench-memory bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-retries bench-store bench-watch bench-workers crash lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -143,6 +143,9 @@ crash: $(VENV)/.dev ## kill -9 at every failpoint of delivering, 1,000 runs (min
 
 bench-store: $(VENV)/.dev ## the store by itself, on SQLite and PostgreSQL
 	@$(BIN)/python -m bench.store
+
+bench-archive: $(VENV)/.dev ## files through the archive, under kills and under load
+	@$(BIN)/python -m bench.archive
 
 bench-away: $(VENV)/.dev ## PostgreSQL stopped, restarted, frozen, failed over, on a full disk (7 minutes)
 	@$(BIN)/python -m bench.away

@@ -23,9 +23,10 @@ if TYPE_CHECKING:  # obstore has some of these names for type checkers only
     from obstore import GetResult
     from obstore.store import RetryConfig
 
-PART_BYTES = 8 * 1024 * 1024
+PART_BYTES = 5 * 1024 * 1024
+"""The smallest part that S3 takes, so files may have 48 GiB in its 10,000 parts."""
 PARTS_AT_ONCE = 2
-"""So an upload takes 16 MiB of memory, whatever the size of its file."""
+"""So an upload takes 10 MiB of memory, whatever the size of its file."""
 CHUNK_BYTES = 256 * 1024
 RETRY_SECONDS = 10.0
 """A request is repeated for so long; then the callers try again, after longer waits."""
