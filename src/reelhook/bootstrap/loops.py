@@ -1,5 +1,6 @@
 """Builds the loops: those of every process, of each leased account, and of maintenance."""
 
+from collections.abc import Callable
 from functools import partial
 
 from reelhook.bootstrap.components import Components
@@ -99,12 +100,17 @@ def _archive(parts: Components, leased: LeasedAccount, archive: SharedArchive | 
     ]
 
 
-def shared_archive(parts: Components) -> SharedArchive | None:
-    """Return the parts of the archive that all accounts of a process share; None: it is off."""
+def shared_archive(
+    parts: Components, busy: Callable[[], bool] = lambda: False
+) -> SharedArchive | None:
+    """Return the parts of the archive that all accounts of a process share; None: it is off.
+
+    `busy` returns True while many webhooks are being sent.
+    """
     if parts.objects is None:
         return None
     folder = parts.settings.data_dir / "spool"
-    return SharedArchive.of(parts.objects, folder, parts.signals, parts.clock)
+    return SharedArchive.of(parts.objects, folder, parts.signals, parts.clock, busy)
 
 
 def spool_loops(parts: Components, archive: SharedArchive | None) -> list[Loop]:

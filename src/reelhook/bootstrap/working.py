@@ -22,15 +22,17 @@ from reelhook.engine.worker import Worker, WorkerIdentity
 log = structlog.get_logger()
 STORE_POLL_SECONDS = 1.0
 """The interval at which loops poll a store that other processes write to."""
+WEBHOOKS_FIRST = 16
+"""While more webhooks than this are being sent, the archive begins no download at once."""
 
 
 @contextlib.asynccontextmanager
 async def working(parts: Components, identity: WorkerIdentity) -> AsyncIterator[None]:
     """Run the loops until the block ends."""
     leases = Leases()
-    archive = shared_archive(parts)
     loops = process_loops(parts, leases)
     deliver, *_ = loops
+    archive = shared_archive(parts, lambda: len(deliver.tasks) > WEBHOOKS_FIRST)
     alone = identity.lease_seconds is None
     every: list[Loop] = [*loops, *spool_loops(parts, archive)]
     runner = Runner(every, parts.clock, look_seconds=None if alone else STORE_POLL_SECONDS)

@@ -18,6 +18,7 @@ from reelhook.domain.errors import (
     ObjectStoreError,
     ProviderError,
 )
+from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.engine.archive.fetch import Fetch
 from reelhook.engine.archive.partial_file import SYNC_BYTES, PartialFile, SpoolBusyError, WholeFile
@@ -36,6 +37,11 @@ DISK_SECONDS = 10.0
 BUSY_MILLISECONDS = 2_000
 STORING_MAX = 48
 """The whole files that may wait for the store; others wait in the spool, without a task."""
+YIELD_SECONDS = 0.1
+YIELD_MILLISECONDS_MAX = 1_000
+"""While many webhooks are sent, new downloads wait for them, so long at a time."""
+URGENT_MILLISECONDS = 30_000
+"""A file that expires within this time waits for no webhook."""
 PENALTY_MILLISECONDS = 30_000
 """The additional wait of a file that the store refused: another one shall be tried first."""
 
@@ -76,6 +82,7 @@ class Archive:
         self._clock = clock
         self._running: set[str] = set()
         self._storing = 0
+        self._yielding_since: Instant | None = None
         self.signal = signals.archive.fork()
         self.tasks = RunningTasks(self.signal)
 
@@ -90,12 +97,27 @@ class Archive:
         self._leased.health.archive = health.pause
         if health.disk_is_full:
             return DISK_SECONDS
+        if waiting and self._yields(waiting[0], now):
+            return YIELD_SECONDS
         for file in waiting:
             self._start(file)
         if self._running or limit == 0:
             return LOOK_SECONDS
         next_at = await self._store.next_archiving_at(self._leased.id, now)
         return None if next_at is None else max(0.0, (next_at - self._clock.now()) / 1000)
+
+    def _yields(self, first: ArchivedFile, now: Instant) -> bool:
+        """Return True if new downloads wait, because many webhooks are being sent."""
+        urgent = first.expires_at is not None and first.expires_at - now < URGENT_MILLISECONDS
+        if urgent or not self._shared.busy():
+            self._yielding_since = None
+            return False
+        if self._yielding_since is None:
+            self._yielding_since = now
+        if now - self._yielding_since < YIELD_MILLISECONDS_MAX:
+            return True
+        self._yielding_since = None
+        return False
 
     def _start(self, file: ArchivedFile) -> None:
         place = self._shared.places.take(self._leased.id, self.signal, late=file.late)

@@ -1,6 +1,7 @@
 """The parts of the archive that all accounts of a process share."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -17,7 +18,10 @@ PUTS_AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class SharedArchive:
-    """The spool, the store of files, and the limits on both. `puts` limits uploads."""
+    """The spool, the store of files, and the limits on both.
+
+    `puts` limits uploads. `busy` returns True while many webhooks are being sent.
+    """
 
     objects: Objects
     spool: Spool
@@ -25,9 +29,17 @@ class SharedArchive:
     places: Places
     health: ArchiveHealth
     puts: asyncio.Semaphore
+    busy: Callable[[], bool]
 
     @classmethod
-    def of(cls, objects: Objects, folder: Path, signals: Signals, clock: Clock) -> Self:
+    def of(
+        cls,
+        objects: Objects,
+        folder: Path,
+        signals: Signals,
+        clock: Clock,
+        busy: Callable[[], bool] = lambda: False,
+    ) -> Self:
         """Return the parts for a spool in this folder."""
         spool = Spool(folder)
         return cls(
@@ -37,4 +49,5 @@ class SharedArchive:
             Places(),
             ArchiveHealth(clock, signals.archive.set),
             asyncio.Semaphore(PUTS_AT_ONCE),
+            busy,
         )
