@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -21,7 +21,7 @@ from reelhook.ports import ObjectBytes, ObjectInfo
 
 if TYPE_CHECKING:  # obstore has some of these names for type checkers only
     from obstore import GetResult
-    from obstore.store import RetryConfig
+    from obstore.store import ClientConfig, RetryConfig
 
 PART_BYTES = 5 * 1024 * 1024
 """The smallest part that S3 takes, so files may have 48 GiB in its 10,000 parts."""
@@ -178,7 +178,8 @@ def _bucket(url: str) -> ObjectStore:
         for name in _CLIENT_KEYS
         if (variable := prefix + name.upper()) in os.environ
     }
-    return from_url(url, client_options=options, retry_config=_RETRY)  # type: ignore[arg-type] # it wants a TypedDict
+    client = cast("ClientConfig", options)
+    return from_url(url, client_options=client, retry_config=_RETRY)
 
 
 def _make_durable(path: Path) -> None:
