@@ -10,19 +10,18 @@ import hashlib
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
 from typing import Any
-
-import aiohttp
 
 from bench.archive_rows import counts, rows, stored
 from bench.clusters import cluster
 from bench.figures import Figures, quantile
 from bench.memory import resident_mib
-from bench.processes import free_port, machine_cpu_seconds
+from bench.processes import machine_cpu_seconds
+from bench.s3_trouble import moto, troubled, variables
 from bench.stage import RESULTS, Stage, stage, until
 from bench.upstream_files import digest
 from bench.worker_processes import Workers
@@ -35,37 +34,9 @@ LOST_BYTES_MAX = 8 * MIB
 IN_FLIGHT_BYTES_MAX = 16 * MIB
 """The bytes that a killed process had not read: they are in the buffers of two sockets."""
 GROWTH_MIB_MAX = 64
-
-
-@asynccontextmanager
-async def s3() -> AsyncIterator[dict[str, str]]:
-    """Run moto's server with one bucket; yield the variables that point at it."""
-    port = free_port()
-    command = (sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port))
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
-    )
-    endpoint = f"http://127.0.0.1:{port}"
-    try:
-        async with aiohttp.ClientSession() as http:
-            for _ in range(200):
-                try:
-                    async with http.put(f"{endpoint}/videos") as response:
-                        response.raise_for_status()
-                    break
-                except aiohttp.ClientError:
-                    await asyncio.sleep(0.1)
-        yield {
-            "REELHOOK_ARCHIVE_URL": "s3://videos/prefix",
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "key",
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_REGION": "us-east-1",
-        }
-    finally:
-        process.terminate()
-        await process.wait()
+TROUBLED_JOBS = 8
+TROUBLE_SECONDS = 15.0
+"""The time for which the store fails in each way, and in which the provider keeps a file."""
 
 
 async def whole(name: str, figures: Figures, environment: dict[str, str]) -> None:
@@ -96,7 +67,8 @@ async def apart(figures: Figures) -> None:
     """Send a large file through two workers on PostgreSQL; kill the one that has it."""
     async with AsyncExitStack() as stack:
         database = stack.enter_context(cluster())
-        environment = {"DATABASE_URL": database.url, **await stack.enter_async_context(s3())}
+        endpoint = await stack.enter_async_context(moto())
+        environment = {"DATABASE_URL": database.url, **variables(endpoint)}
         here = await stack.enter_async_context(
             stage("archive-workers", environment, arguments=("serve", "--no-worker"))
         )
@@ -209,6 +181,39 @@ async def many(figures: Figures) -> None:
     figures.at_most("p95 with the archive, as a multiple", p95["with"] / p95["without"], 1.2)
 
 
+async def trouble(figures: Figures) -> None:
+    """Let the store fail in one way after another, then recover; the files expire meanwhile."""
+    async with troubled() as (proxy, environment), stage("archive-trouble", environment) as here:
+        await here.server.start()
+        await here.set_upstream(
+            latency_ms=5,
+            finish_after_seconds=0.0,
+            file_bytes=12 * MIB,
+            file_seconds=TROUBLE_SECONDS,
+        )
+        number = 0
+        for mode in ("none", "refuses", "full", "loses", "hangs"):
+            proxy.mode, seen = mode, len(await here.arrivals())
+            requests = [here.request(number + n, f"job {number + n}") for n in range(TROUBLED_JOBS)]
+            number += TROUBLED_JOBS
+            await here.submit_all(requests)
+            heard = await here.ear(seen).ended(TROUBLED_JOBS, seconds=20)
+            figures.equal(f"all webhooks came while the store {mode}", heard, True)
+            await asyncio.sleep(TROUBLE_SECONDS)
+            figures.tell(f"requests that met {mode}", proxy.met[mode])
+        proxy.mode = "none"
+        database, began = str(here.folder / "data" / "reelhook.db"), time.monotonic()
+        await stored(database, number, seconds=180)
+        figures.equal("files archived", (await counts(database))["stored"], number)
+        figures.tell("seconds after the recovery", f"{time.monotonic() - began:.0f}")
+        other = [
+            row["job_id"]
+            for row in await rows(database)
+            if row["sha256"] != digest(row["provider_job_id"], 12 * MIB)
+        ]
+        figures.none("files with another hash than the provider's", other)
+
+
 def seconds_of(timestamp: str) -> float:
     return datetime.fromisoformat(timestamp).timestamp()
 
@@ -218,19 +223,21 @@ async def measure(scenarios: list[str]) -> Figures:
     if "folder" in scenarios:
         await whole("folder", figures, {})
     if "s3" in scenarios:
-        async with s3() as environment:
-            await whole("s3", figures, environment)
+        async with moto() as endpoint:
+            await whole("s3", figures, variables(endpoint))
     if "workers" in scenarios:
         await apart(figures)
     if "many" in scenarios:
         await many(figures)
+    if "trouble" in scenarios:
+        await trouble(figures)
     return figures
 
 
 def main() -> None:
     """Measure; exit 1 if a figure is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    every = ["folder", "s3", "workers", "many"]
+    every = ["folder", "s3", "workers", "many", "trouble"]
     parser.add_argument("scenarios", nargs="*", default=every)
     figures = asyncio.run(measure(parser.parse_args().scenarios))
     figures.show()

@@ -24,7 +24,7 @@ from reelhook.engine.archive.fetch import Fetch
 from reelhook.engine.archive.partial_file import SYNC_BYTES, PartialFile, SpoolBusyError, WholeFile
 from reelhook.engine.archive.places import Place
 from reelhook.engine.archive.shared import SharedArchive
-from reelhook.engine.archive.storing import stored
+from reelhook.engine.archive.storing import responds, stored
 from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.runner import RunningTasks
 from reelhook.ports import ArchiveStore, Clock
@@ -217,8 +217,10 @@ class Archive:
         if until is not None:
             await self._record(file.postponed(until))
             return False
-        health.store_tried()
+        had_failed = health.store_tried()
         try:
+            if had_failed:
+                await responds(self._shared.objects)
             await self._check_space(whole.size)
             found = await stored(self._shared, file.job_id, whole)
         except BaseException:

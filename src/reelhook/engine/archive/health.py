@@ -54,9 +54,10 @@ class ArchiveHealth:
             return None
         return max(self._store_next_at, now + PROBE_MILLISECONDS)
 
-    def store_tried(self) -> None:
-        """Record that a file is being put into the store."""
+    def store_tried(self) -> bool:
+        """Record that a file is being put into the store. Return True if the store had failed."""
         self._probing = bool(self._failures)
+        return self._probing
 
     def store_failed(self, reason: str) -> None:
         """Record that the store failed. Files that fail at the same time count once."""

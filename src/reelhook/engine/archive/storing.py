@@ -8,11 +8,13 @@ from reelhook.domain.errors import ObjectStoreError
 from reelhook.engine.archive.media_type import media_type, object_key
 from reelhook.engine.archive.partial_file import WholeFile
 from reelhook.engine.archive.shared import SharedArchive
+from reelhook.ports import Objects
 
 PUT_SECONDS = 30.0
 PUT_BYTES_PER_SECOND = 128 * 1024
 """A put may take the first time, and longer by this rate for its size."""
 SIZE_SECONDS = 30.0
+CHECK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,18 @@ class StoredObject:
 
     key: str
     content_type: str
+
+
+async def responds(objects: Objects) -> None:
+    """Check a store that has failed by a small object: a file's own deadline is much longer.
+
+    Raises `ObjectStoreError`.
+    """
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await objects.check()
+    except TimeoutError:
+        raise ObjectStoreError(objects.name, "it did not respond in time") from None
 
 
 async def stored(shared: SharedArchive, job_id: str, file: WholeFile) -> StoredObject:
