@@ -192,7 +192,7 @@ async def trouble(figures: Figures) -> None:
             file_seconds=TROUBLE_SECONDS,
         )
         number = 0
-        for mode in ("none", "refuses", "full", "loses", "hangs"):
+        for mode in ("none", "loses", "refuses", "full", "hangs"):
             proxy.mode, seen = mode, len(await here.arrivals())
             requests = [here.request(number + n, f"job {number + n}") for n in range(TROUBLED_JOBS)]
             number += TROUBLED_JOBS
