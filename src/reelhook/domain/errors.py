@@ -297,6 +297,23 @@ class ObjectMissingError(ObjectStoreError):
     """The store of files has no such object."""
 
 
+class FramesUnavailableError(ReelhookError):
+    """Pictures of videos can't be made here at present. The reason is not the video's file."""
+
+    code = "frames_unavailable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"No pictures of videos can be made: {reason}", facts={"reason": reason})
+        self.reason = reason
+
+
+class FramesTimeoutError(FramesUnavailableError):
+    """Decoding a file did not end in time: the machine is busy, or the file makes it hang."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"decoding a file took longer than {seconds:g} s")
+
+
 class StoreError(ReelhookError):
     """The database can't be used. Nothing was written, so the operation can be tried again."""
 

@@ -43,6 +43,7 @@ from reelhook.ports.deliveries import (
 )
 from reelhook.ports.endpoints import EndpointStore
 from reelhook.ports.event_feed import EventPage, FeedStore, FollowStore
+from reelhook.ports.frames import Frames, Looked
 from reelhook.ports.job_records import (
     ALL_JOBS,
     ANY_BYTES,
@@ -172,6 +173,7 @@ __all__ = [
     "FileReads",
     "FollowStore",
     "ForgottenStore",
+    "Frames",
     "GrantReads",
     "HeldReceiver",
     "IdempotencyKey",
@@ -189,6 +191,7 @@ __all__ = [
     "ListedJob",
     "ListingStore",
     "LongestWaits",
+    "Looked",
     "LookupStore",
     "MayRemix",
     "NewJob",
