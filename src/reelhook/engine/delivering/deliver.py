@@ -204,6 +204,7 @@ class Deliver:
         self._forget_changed()
         now = self._clock.now()
         while not self.tasks.draining and (due := self._queue.take(now)):
+            self._probing.webhook()
             self._start(due, now)
         if self._queue.has_probes and not self._sending_probes and not self.tasks.draining:
             self._sending_probes = True
@@ -213,7 +214,9 @@ class Deliver:
 
     async def _send_probes(self) -> None:
         """Start the ready probes one by one, so that no other delivery waits for several."""
+        deadline = self._probing.deadline()
         while not self.tasks.draining:
+            await self._probing.calm(deadline)
             self._forget_changed()
             now = self._clock.now()
             due = self._queue.take_probe(now)
@@ -246,6 +249,8 @@ class Deliver:
 
     def _finish(self, due: DueDelivery) -> None:
         del self._in_flight[due.delivery.id]
+        if not self._queue.queue(due.delivery.endpoint_id).endpoint.health.open:
+            self._probing.webhook()
         self._finished.add(due.delivery.id)
         if self._queue.release(due):
             self.signal.set()  # the endpoint may have more
