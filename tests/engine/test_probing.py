@@ -3,6 +3,7 @@
 import asyncio
 from itertools import pairwise
 
+from reelhook.engine.delivering.deliver import READ_AGAIN_SECONDS
 from reelhook.engine.delivering.probing import (
     APART_MILLISECONDS,
     CALM_SECONDS,
@@ -25,7 +26,8 @@ def test_a_probe_goes_when_it_is_due() -> None:
 def test_the_probes_of_a_batch_go_before_the_next_batch_and_each_within_its_promised_time() -> None:
     batch = PROBES_AT_ONCE * PROBE_SECONDS * 1000
     assert batch <= APART_MILLISECONDS
-    assert APART_MILLISECONDS + batch + DEFERRED_SECONDS_MAX * 1000 <= 550
+    read_again = READ_AGAIN_SECONDS * 1000
+    assert APART_MILLISECONDS + batch + read_again + DEFERRED_SECONDS_MAX * 1000 <= 550
 
 
 async def test_probes_wait_while_webhooks_go_to_healthy_receivers_but_not_for_long() -> None:
@@ -57,6 +59,15 @@ def test_the_next_ones_go_a_moment_later_together() -> None:
     assert probing.seconds_left(5050) == (APART_MILLISECONDS - 50) / 1000
     assert probing.allowed(5000 + APART_MILLISECONDS) == PROBES_AT_ONCE
     assert probing.seconds_left(5000 + APART_MILLISECONDS) is None
+
+
+def test_probes_are_put_off_once_for_other_deliveries() -> None:
+    probing = Probing()
+    assert probing.alone
+    probing.put_off()
+    assert not probing.alone
+    probing.sent(1, 5000)
+    assert probing.alone
 
 
 def test_a_clock_that_is_set_back_stops_no_probes() -> None:

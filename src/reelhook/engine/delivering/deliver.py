@@ -6,7 +6,7 @@ due, so another process sends them again after a crash, with the same `webhook-i
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from random import Random
 
@@ -113,7 +113,10 @@ class Deliver:
             limit=READY_MAX,
             busy=busy,
             probes=probes,
+            probes_alone=self._probing.alone,
         )
+        if due.probes_put_off:
+            self._probing.put_off()
         self._endpoints_version = version
         endpoints = [found for found in due.endpoints if not self._is_locked(found)]
         self._probing.sent(sum(found.endpoint.health.open for found in endpoints), now)
@@ -147,7 +150,11 @@ class Deliver:
             self._resting = True
             self._resting_probes = frozenset(self._attempts.probed)
             self._attempts.probed.clear()
-            self.tasks.spawn(self._store.rest_endpoints(endpoint_ids), self._rested)
+            self.tasks.spawn(self._rest_calmly(endpoint_ids), self._rested)
+
+    async def _rest_calmly(self, endpoint_ids: Sequence[str]) -> None:
+        await self._probing.calm(self._probing.deadline())
+        await self._store.rest_endpoints(endpoint_ids)
 
     def _rested(self) -> None:
         self._resting = False

@@ -18,7 +18,7 @@ CALM_SECONDS = 0.015
 """The time without a webhook to a healthy receiver after which probes go on."""
 DEFERRED_SECONDS_MAX = 0.1
 """The time for which webhooks to healthy receivers may hold up the probes of one read."""
-GATHER_SECONDS = 0.5
+GATHER_SECONDS = 1.0
 """The time that the result of a failed probe waits for others. Each transaction syncs the disk, and
 webhooks to healthy receivers wait for that: they took 50 % longer when 33 probes a second were
 recorded one by one."""
@@ -34,6 +34,7 @@ class Probing:
         self._gathering: asyncio.Event | None = None
         self._turn = asyncio.Lock()
         self._webhook_at = -inf
+        self._put_off = False
         self._released: asyncio.Task[None] | None = None
 
     def webhook(self) -> None:
@@ -59,10 +60,20 @@ class Probing:
         self._next_at = None
         return PROBES_AT_ONCE
 
+    @property
+    def alone(self) -> bool:
+        """True if probes may be read only if no other delivery is due. They are put off once."""
+        return not self._put_off
+
+    def put_off(self) -> None:
+        """Record that probes were not read, because other deliveries were due."""
+        self._put_off = True
+
     def sent(self, count: int, now: Instant) -> None:
         """Record that a batch of probes was read, and is being sent."""
         if count:
             self._batch = count
+            self._put_off = False
             self._next_at = now + APART_MILLISECONDS
 
     def seconds_left(self, now: Instant) -> float | None:
