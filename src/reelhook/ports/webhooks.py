@@ -78,13 +78,15 @@ class DueDeliveries:
     """Deliveries that may be sent now, by endpoint, and the time at which the next one is due.
 
     `left`: more endpoints may have something due than one query reads. `early`: endpoints that have
-    been checked for a while with nothing due; they may rest.
+    been checked for a while with nothing due; they may rest. `probes_put_off`: probes were not
+    read, because other deliveries are due.
     """
 
     endpoints: tuple[DueEndpoint, ...]
     next_due_at: Instant | None
     left: bool = False
     early: tuple[str, ...] = field(default=(), compare=False)
+    probes_put_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +120,13 @@ class DeliveryStore(Protocol):
         limit: int,
         busy: frozenset[str],
         probes: int = PROBES_READ,
+        probes_alone: bool = False,
     ) -> DueDeliveries:
         """Return the oldest due deliveries of the lanes' endpoints, at most `per_endpoint` of each.
 
         Endpoints in `busy` and disabled ones are skipped. For endpoints with an open breaker at
-        most `probes` deliveries are returned; with 0 they are not read at all.
+        most `probes` deliveries are returned; with 0 they are not read at all. With `probes_alone`
+        they are not read either if any other delivery is due.
         """
         ...
 
