@@ -154,6 +154,12 @@ class ListedJob:
     fallbacks: tuple[str, ...]
     webhook_url: str | None = field(repr=False)
     checked_at: Instant | None
+    resolution: str | None = None
+    audio: bool | None = None
+    reference_images: int = 0
+    reference_videos: int = 0
+    reference_audios: int = 0
+    """These three are numbers: the references themselves may be large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +192,11 @@ class StoredJob:
             request.fallbacks,
             self.webhook_url,
             self.checked_at,
+            request.resolution,
+            request.audio,
+            len(request.reference_images),
+            len(request.reference_videos),
+            len(request.reference_audios),
         )
 
 

@@ -27,7 +27,10 @@ router = APIRouter(prefix="/api/jobs", tags=["jobs"], route_class=KeyRoute)
 
 def _response(context: Context, stored: StoredJob) -> JobResponse:
     return job_response(
-        stored.listed, context.options.video_url(stored.job.id), waiting=stored.job.waiting
+        stored.listed,
+        context.options.video_url(stored.job.id),
+        waiting=stored.job.waiting,
+        negative_prompt=stored.request.negative_prompt,
     )
 
 
@@ -95,7 +98,9 @@ async def read(job_id: str, context: ContextOf) -> JobResponse:
     stored = await gateway.jobs.job(caller, job_id)
     position = await gateway.jobs.queue_position(caller, stored.job)
     waiting = await gateway.waiting.of(caller, stored.job)
-    return job_response(stored.listed, context.options.video_url(job_id), position, waiting)
+    negative_prompt = stored.request.negative_prompt
+    video_url = context.options.video_url(job_id)
+    return job_response(stored.listed, video_url, position, waiting, negative_prompt)
 
 
 @router.get("/{job_id}/events", summary="Read a job's whole history")

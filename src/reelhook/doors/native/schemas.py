@@ -27,6 +27,7 @@ from reelhook.doors.fields import (
     maybe_project,
 )
 from reelhook.doors.labels import LabelledBody, LabelledResponse, label_fields
+from reelhook.doors.native.references import MaybeReferences, maybe_references
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import ListedJob
 
@@ -133,6 +134,12 @@ class JobResponse(LabelledResponse):
     priority: str | None = Field(
         None, exclude_if=is_absent, description="low or high; absent: normal"
     )
+    resolution: str | None = Field(None, exclude_if=is_absent)
+    negative_prompt: str | None = Field(
+        None, exclude_if=is_absent, description="Absent in lists, because it may be long"
+    )
+    audio: bool | None = Field(None, exclude_if=is_absent)
+    references: MaybeReferences = None
 
 
 class JobsResponse(Schema):
@@ -222,6 +229,7 @@ def job_response(
     video_url: str,
     queue_position: int | None = None,
     waiting: Waiting | None = None,
+    negative_prompt: str | None = None,
 ) -> JobResponse:
     """Return the fields of a job that clients may read."""
     job = listed.job
@@ -256,6 +264,10 @@ def job_response(
         stopped=job.stopped,
         project=maybe_project(job.project),
         priority=Priority(job.priority).word if job.priority else None,
+        resolution=listed.resolution,
+        negative_prompt=negative_prompt,
+        audio=listed.audio,
+        references=maybe_references(listed),
         **label_fields(job),
     )
 
