@@ -160,6 +160,8 @@ class ListedJob:
     reference_videos: int = 0
     reference_audios: int = 0
     """These three are numbers: the references themselves may be large."""
+    negative_prompt: str | None = None
+    """It may be large too, so only a single read has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,7 @@ class StoredJob:
             len(request.reference_images),
             len(request.reference_videos),
             len(request.reference_audios),
+            request.negative_prompt,
         )
 
 

@@ -297,5 +297,6 @@ class NewJobs:
 
     def _registration(self, caller: Caller, job: Job) -> AuditEntry:
         entry = AuditEntry.by(caller, self._clock.now(), Action.JOB_REGISTERED, job.id, job.project)
-        registered = {"account": job.account, "provider_job_id": job.provider_job_id}
-        return entry.changing(None, registered)
+        return entry.changing(
+            None, {"account": job.account, "provider_job_id": job.provider_job_id}
+        )
