@@ -291,12 +291,10 @@ class NewJobs:
             raise
         if created.announced:
             self._signals.notify.publish()
-        if created.replayed:
-            return created
-        return replace(created, stored=StoredJob(job, request, new.webhook_url, None))
+        stored = StoredJob(job, request, new.webhook_url, None)
+        return created if created.replayed else replace(created, stored=stored)
 
     def _registration(self, caller: Caller, job: Job) -> AuditEntry:
         entry = AuditEntry.by(caller, self._clock.now(), Action.JOB_REGISTERED, job.id, job.project)
-        return entry.changing(
-            None, {"account": job.account, "provider_job_id": job.provider_job_id}
-        )
+        registered = {"account": job.account, "provider_job_id": job.provider_job_id}
+        return entry.changing(None, registered)
