@@ -40,7 +40,7 @@ from reelhook.doors.openai import models as openai_models
 from reelhook.doors.openai import refused as openai_refused
 from reelhook.doors.openai import videos as openai_videos
 from reelhook.doors.openai.errors import FORM as OPENAI_FORM
-from reelhook.doors.openapi import describe_guard
+from reelhook.doors.openapi import describe_guard, serve_document
 from reelhook.doors.policy import DeclaredRoutes, Policy
 from reelhook.doors.vercel import create as vercel_create
 from reelhook.doors.vercel import status as vercel_status
@@ -61,6 +61,7 @@ ROUTERS = (
     openai_videos.router,  # the first ones, since they are read most: routes are matched in order
     openai_create.router,
     sse.router,  # before the jobs: /api/jobs/events is not a job
+    compat.creating,
     compat.router,
     jobs.router,
     endpoints.router,
@@ -86,10 +87,21 @@ ROUTERS = (
 ERROR_FORMS: Mapping[str, ErrorForm] = {"/v1": OPENAI_FORM, "/v4/ai": VERCEL_FORM}
 """The forms of errors of the doors that have their own, by the beginning of their paths."""
 CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-CORS_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Range")
+CORS_HEADERS = (
+    *("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Range"),
+    # The `openai` library sends these from a browser (openai-node 7: `client.ts`,
+    # `internal/detect-platform.ts`, `lib/polling.ts`).
+    *("OpenAI-Organization", "OpenAI-Project"),
+    *("X-Stainless-Arch", "X-Stainless-Lang", "X-Stainless-OS", "X-Stainless-Package-Version"),
+    *("X-Stainless-Runtime", "X-Stainless-Runtime-Version"),
+    *("X-Stainless-Retry-Count", "X-Stainless-Timeout", "X-Stainless-Helper-Method"),
+    *("X-Stainless-Poll-Helper", "X-Stainless-Custom-Poll-Interval"),
+)
 CORS_EXPOSED = (
     *("Accept-Ranges", "Content-Length", "Content-Range", "ETag"),
     *("RateLimit", "RateLimit-Policy", "Retry-After"),
+    # It reads these (`client.ts`, `lib/polling.ts`).
+    *("x-should-retry", "openai-poll-after-ms"),
 )
 CORS_SECONDS = 600
 """The time for which a browser may keep the response to a preflight."""
@@ -130,6 +142,7 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
         version=reelhook.__version__,
         description=DESCRIPTION,
     )
+    serve_document(app)
     routes = declared_routes(app)
     app.state.gateway = gateway
     app.state.options = options

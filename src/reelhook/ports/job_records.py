@@ -154,6 +154,14 @@ class ListedJob:
     fallbacks: tuple[str, ...]
     webhook_url: str | None = field(repr=False)
     checked_at: Instant | None
+    resolution: str | None = None
+    audio: bool | None = None
+    reference_images: int = 0
+    reference_videos: int = 0
+    reference_audios: int = 0
+    """These three are numbers: the references themselves may be large."""
+    negative_prompt: str | None = None
+    """It may be large too, so only a single read has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +194,12 @@ class StoredJob:
             request.fallbacks,
             self.webhook_url,
             self.checked_at,
+            request.resolution,
+            request.audio,
+            len(request.reference_images),
+            len(request.reference_videos),
+            len(request.reference_audios),
+            request.negative_prompt,
         )
 
 

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.model import Model
 from reelhook.domain.report import Notice, Page, Reading, SubmitOutcome
 from reelhook.domain.request import VideoRequest
@@ -209,6 +210,13 @@ class Provider(CreatesAndReads, Cancels, MayRemix, Webhooks, Checks, Protocol):
 
     models: Sequence[Model]
     """The models whose limits are known. Others are passed on to the provider unchecked."""
+
+    def lacking_field(self, request: VideoRequest) -> InvalidRequestError | None:
+        """Return the refusal of a field that the server is known to lack; None if there is none.
+
+        A server of which nothing is known yet may have all. Sends nothing.
+        """
+        ...
 
     def ahead(self, provider_job_id: str) -> int | None:
         """Return the number of jobs before this one at the provider, as it last reported.

@@ -57,6 +57,11 @@ class DueDelivery:
     secret: str | None = field(default=None, repr=False)
     format: str = DEFAULT_FORMAT
 
+    @property
+    def locked(self) -> bool:
+        """True if this process can't decrypt the request's own secret."""
+        return self.secret is not None and is_encrypted(self.secret)
+
 
 @dataclass(frozen=True, slots=True)
 class DueEndpoint:
@@ -64,13 +69,6 @@ class DueEndpoint:
 
     endpoint: Endpoint
     deliveries: tuple[DueDelivery, ...]
-
-    @property
-    def locked(self) -> bool:
-        """True if this process lacks the key of a secret that signs here."""
-        return self.endpoint.locked or any(
-            due.secret is not None and is_encrypted(due.secret) for due in self.deliveries
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from reelhook.service.claims import check_claim, sharing
 from reelhook.service.client_calls import ClientCalls, create_once_settled
 from reelhook.service.destinations import Destinations
 from reelhook.service.model_advice import advising
+from reelhook.service.providers import lacking_field
 from reelhook.service.remixes import remix_of
 
 
@@ -102,6 +103,10 @@ class NewJobs:
         own = self._destinations.own(caller.project, webhook_url, callback_secret, callback_format)
         with advising(caller, self._catalog, request):
             choice, *_ = routes = self._catalog.routes(request, account)
+            if lacking := lacking_field(self._providers, routes, request):
+                if replay := await self.replay(caller, idempotency, call):
+                    return replay  # it was accepted before the server was known
+                raise lacking
         for route in routes:
             caller.check_model(route.display_name)
         request, files = await taken_out(replace(request, model=choice.model))
@@ -286,9 +291,8 @@ class NewJobs:
             raise
         if created.announced:
             self._signals.notify.publish()
-        if created.replayed:
-            return created
-        return replace(created, stored=StoredJob(job, request, new.webhook_url, None))
+        stored = StoredJob(job, request, new.webhook_url, None)
+        return created if created.replayed else replace(created, stored=stored)
 
     def _registration(self, caller: Caller, job: Job) -> AuditEntry:
         entry = AuditEntry.by(caller, self._clock.now(), Action.JOB_REGISTERED, job.id, job.project)

@@ -28,6 +28,7 @@ from reelhook.doors.fields import (
     maybe_project,
 )
 from reelhook.doors.labels import LabelledBody, LabelledResponse, label_fields
+from reelhook.doors.native.references import MaybeReferences, maybe_references
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import ListedJob
 
@@ -136,6 +137,12 @@ class JobResponse(LabelledResponse):
     priority: str | None = Field(
         None, exclude_if=is_absent, description="low or high; absent: normal"
     )
+    resolution: str | None = Field(None, exclude_if=is_absent)
+    negative_prompt: str | None = Field(
+        None, exclude_if=is_absent, description="Absent in lists, because it may be long"
+    )
+    audio: bool | None = Field(None, exclude_if=is_absent)
+    references: MaybeReferences = None
 
 
 class JobsResponse(Schema):
@@ -263,6 +270,10 @@ def job_response(
         stopped=job.stopped,
         project=maybe_project(job.project),
         priority=Priority(job.priority).word if job.priority else None,
+        resolution=listed.resolution,
+        negative_prompt=listed.negative_prompt,
+        audio=listed.audio,
+        references=maybe_references(listed),
         **label_fields(job),
     )
 

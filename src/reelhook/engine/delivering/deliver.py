@@ -134,7 +134,7 @@ class Deliver:
         The pause uses no attempt. So the endpoint delays no other, however much waits for it.
         """
         endpoint = found.endpoint
-        if not found.locked:
+        if not endpoint.locked:
             self._locked.discard(endpoint.id)
             return False
         self._queue.pause(endpoint.id, self._clock.now(), self._random)
