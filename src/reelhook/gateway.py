@@ -180,6 +180,7 @@ def build_gateway(
     signing: Signing,
     formats: Formats,
     recording: Recording,
+    fetches_media: bool,
     billing: Billing,
     signals: Signals,
     emit: Emit,
@@ -193,6 +194,7 @@ def build_gateway(
 ) -> Gateway:
     """Build the use cases. `process` names this process, if others use the database too.
 
+    `fetches_media`: files at addresses that requests name are fetched by us.
     `submit_wait_seconds` limits a cancel's wait for a create in flight. After a rotation, an
     endpoint's previous secret also signs for `overlap_hours`.
     """
@@ -217,6 +219,7 @@ def build_gateway(
             recording,
             signals,
             client_calls,
+            fetches_media=fetches_media,
             destinations=Destinations(formats, has_default_endpoint=has_default_endpoint),
             clock=clock,
             random=random,

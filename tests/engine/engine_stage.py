@@ -47,7 +47,7 @@ from reelhook.engine.submitting.paid_calls import PaidCalls
 from reelhook.engine.upkeep.account_status import AccountStatusPublisher
 from reelhook.gateway import EndpointFields
 from reelhook.guard.addresses import AddressPolicy
-from reelhook.ports import Lease, Sender
+from reelhook.ports import Lease, MediaFetch, Sender
 from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.openai.provider import OpenAI
 from reelhook.storage.sqlite.driver import SQLite
@@ -86,13 +86,14 @@ class Options:
     overlap_hours: float = 24.0
     loops: frozenset[str] = frozenset(
         {
-            *("submit", "resolve", "listing", "watch", "deliver"),
+            *("submit", "preparing", "resolve", "listing", "watch", "deliver"),
             *("resend", "sweep", "pause", "account_status"),
         }
     )
     store: Callable[[SQLite], Store] = Store
     sender: Callable[[Sender], Sender] = lambda sender: sender
     seed: int = 1
+    fetch: MediaFetch | None = None
     formats: Formats = field(default_factory=lambda: formats_at("http://here/{}/download".format))
 
     @property
@@ -320,6 +321,7 @@ async def _engine(
             headers_of=HEADERS,
         ),
         formats=options.formats,
+        fetch=options.fetch,
         clock=clock,
         random=Random(options.seed),
     )

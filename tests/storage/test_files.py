@@ -93,7 +93,7 @@ async def test_a_refused_job_leaves_no_file(store: Store, sql: Sql) -> None:
 async def test_a_crash_between_the_file_and_its_job_leaves_a_file_that_is_removed(
     store: Store, sql: Sql
 ) -> None:
-    await store._keep_files("default", [FOX], NOW)  # and the process dies
+    await store.keep_files("default", [FOX], NOW)  # and the process dies
     await store.create(job_with("job_1", OWL))
     assert await swept(store, NOW) == 0
     assert await swept(store, NOW + 1) == 1
@@ -104,7 +104,7 @@ async def test_a_file_that_is_removed_before_its_job_is_stored_is_stored_again(
     store: Store, sql: Sql
 ) -> None:
     async def keep(project: str, files: Sequence[File], now: int) -> None:
-        await store._keep_files(project, files, now)
+        await store.keep_files(project, files, now)
         kept.append(now)
         if len(kept) == 1:
             assert await swept(store, NOW + 1) == 1
@@ -168,7 +168,7 @@ async def test_a_batch_removes_few_bytes(
     monkeypatch.setattr(file_operations, "BYTES_REMOVED", 250)
     for number in range(5):
         file = File("image/png", bytes([number]) * (1000 if number == 3 else 100))
-        await store._keep_files("default", [file], NOW)
+        await store.keep_files("default", [file], NOW)
     left, position = [5], Position()
     while (removal := await store.remove_files(position, NOW + 1)).position is not None:
         position = removal.position
@@ -182,8 +182,8 @@ async def test_a_closed_project_loses_its_files(store: Store, sql: Sql) -> None:
         "INSERT INTO projects (id, name, created_at, delete_data, closed_at)"
         " VALUES ('p2', 'second', 1, TRUE, 1)"
     )
-    await store._keep_files("p2", [FOX, OWL], NOW)
-    await store._keep_files("default", [FOX], NOW)
+    await store.keep_files("p2", [FOX, OWL], NOW)
+    await store.keep_files("default", [FOX], NOW)
     while await store.remove_project_data("p2", NOW) is not DataRemoval.DONE:
         pass
     assert await stored_hashes(sql) == [("default", FOX.hash)]

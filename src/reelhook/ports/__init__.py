@@ -56,6 +56,7 @@ from reelhook.ports.jobs import (
     JobReads,
     JobStore,
     JobWrites,
+    PrepareStore,
     Recorder,
     SubmitStore,
     SweepStore,
@@ -63,6 +64,7 @@ from reelhook.ports.jobs import (
 )
 from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.lookups import ForgottenStore, KnownEntriesReads, ListingStore, LookupStore
+from reelhook.ports.media import FetchedFile, MediaFetch
 from reelhook.ports.notices import DueNotice, NoticeStore, RefusalReports
 from reelhook.ports.objects import ObjectBytes, ObjectInfo, Objects
 from reelhook.ports.projects import ClosedProjectStore, DataRemoval, ProjectReads, ProjectStore
@@ -158,6 +160,7 @@ __all__ = [
     "EndpointStore",
     "EventPage",
     "FeedStore",
+    "FetchedFile",
     "FileReads",
     "FollowStore",
     "ForgottenStore",
@@ -178,6 +181,7 @@ __all__ = [
     "LongestWaits",
     "LookupStore",
     "MayRemix",
+    "MediaFetch",
     "NewJob",
     "NoticeStore",
     "ObjectBytes",
@@ -188,6 +192,7 @@ __all__ = [
     "PauseStore",
     "Position",
     "PosterStore",
+    "PrepareStore",
     "PresenceStore",
     "ProjectReads",
     "ProjectStore",

@@ -22,6 +22,7 @@ from reelhook.domain.price import Price
 from reelhook.domain.pricing import estimates
 from reelhook.domain.priority import Priority
 from reelhook.domain.request import VideoRequest, check_ids, check_request
+from reelhook.domain.request_media import is_unprepared
 from reelhook.ports import (
     ClientTry,
     Clock,
@@ -53,6 +54,7 @@ class NewJobs:
         signals: Signals,
         client_calls: ClientCalls,
         *,
+        fetches_media: bool,
         destinations: Destinations,
         clock: Clock,
         random: Random,
@@ -63,6 +65,7 @@ class NewJobs:
         self._recording = recording
         self._signals = signals
         self._client_calls = client_calls
+        self._fetches_media = fetches_media
         self._destinations = destinations
         self._refusals = BudgetRefusals(store, signals)
         self._clock = clock
@@ -107,6 +110,7 @@ class NewJobs:
         request, files = await taken_out(replace(request, model=choice.model))
         prices = tuple(estimates(routes, request)) if priced else (None,) * len(routes)
         now = self._clock.now()
+        unprepared = is_unprepared(request, fetches=self._fetches_media)
         job = Job(
             id=new_id("job", now, self._random),
             account=choice.pick(self._random).id,
@@ -124,6 +128,7 @@ class NewJobs:
             priority=int(priority),
             external_id=labels.external_id,
             metadata=labels.metadata_json,
+            unprepared_since=now if unprepared else None,
         )
         try:
             key = idempotency and idempotency.of(caller)

@@ -7,10 +7,14 @@ any is removed: at once with its last job's request, or by retention.
 from collections.abc import Sequence
 
 from reelhook.domain.event import Instant
+from reelhook.domain.job import Job
 from reelhook.domain.media import File
+from reelhook.domain.request import VideoRequest
 from reelhook.domain.request_media import stored_files
-from reelhook.ports import NewJob, Position, Removal
+from reelhook.ports import Lease, NewJob, Position, Removal
 from reelhook.storage.operation import Operation, Statement, concurrently, query
+from reelhook.storage.operations.leases import holds
+from reelhook.storage.operations.rows import MEDIA_COLUMNS, media_of_request
 
 FILES_SCANNED = 200
 BYTES_REMOVED = 16 * 1024 * 1024
@@ -23,6 +27,11 @@ _EXISTS = (
 _INSERT = (
     "INSERT INTO files (project, hash, content_type, size, created_at, body)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (project, hash) DO NOTHING"
+)
+_PREPARE = (
+    "UPDATE jobs SET version = version + 1, unprepared_since = NULL, updated_at = ?3, "
+    + ", ".join(f"{name} = ?{number}" for number, name in enumerate(MEDIA_COLUMNS, start=4))
+    + " WHERE id = ?1 AND version = ?2 AND status = 'accepted' RETURNING 1"
 )
 _UNUSED = (
     "NOT EXISTS (SELECT 1 FROM job_files j WHERE j.project = files.project AND j.hash = files.hash)"
@@ -61,29 +70,64 @@ def held(new: NewJob) -> Operation[list[str]]:
     Raises `FilesGoneError` if files that came with the job are not stored.
     """
     hashes = stored_files(new.request)
+    found = yield from _locked(new.job.project, hashes)
+    if new.files and len(found) < len(hashes):
+        raise FilesGoneError
+    return found
+
+
+def _locked(project: str, hashes: Sequence[str]) -> Operation[list[str]]:
+    """Return those of these files that exist; none is removed before the transaction ends."""
     if not hashes:
         return []
     rows = yield Statement(
         f"SELECT hash FROM files WHERE project = ?1 AND hash IN ({_numbers(hashes)})"
         " ORDER BY hash /*pg FOR KEY SHARE */",
-        (new.job.project, *hashes),
+        (project, *hashes),
     )
-    if new.files and len(rows) < len(hashes):
-        raise FilesGoneError
     return [row[0] for row in rows]
 
 
-def link(new: NewJob, hashes: Sequence[str]) -> Operation[None]:
+def link(job: Job, hashes: Sequence[str]) -> Operation[None]:
     """Record that a job's request refers to these files."""
     yield from concurrently(
         [
             query(
-                "INSERT INTO job_files (job_id, project, hash) VALUES (?1, ?2, ?3)",
-                (new.job.id, new.job.project, file_hash),
+                "INSERT INTO job_files (job_id, project, hash) VALUES (?1, ?2, ?3)"
+                " ON CONFLICT (job_id, hash) DO NOTHING",
+                (job.id, job.project, file_hash),
             )
             for file_hash in hashes
         ]
     )
+
+
+def prepared(job: Job, request: VideoRequest, lease: Lease | None) -> Operation[bool]:
+    """Write the media of a waiting job's request once their files are stored.
+
+    Return False if the job has changed since it was read, if one of the files was removed in
+    between, or if the lease was lost.
+    """
+    hashes = stored_files(request)
+    found = yield from _locked(job.project, hashes)
+    if len(found) < len(hashes) or not (yield from holds(lease)):
+        return False
+    rows = yield Statement(
+        _PREPARE, (job.id, job.version, job.updated_at, *media_of_request(request))
+    )
+    if rows:
+        yield from link(job, found)
+    return bool(rows)
+
+
+def unprepared(account: str, limit: int) -> Operation[list[str]]:
+    """Return the ids of waiting jobs whose files are to be fetched, in the order of waiting."""
+    rows = yield Statement(
+        "SELECT id FROM jobs WHERE account = ?1 AND status = 'accepted'"
+        " AND unprepared_since IS NOT NULL ORDER BY unprepared_since LIMIT ?2",
+        (account, limit),
+    )
+    return [row[0] for row in rows]
 
 
 def of_job(job_id: str) -> Operation[list[str]]:

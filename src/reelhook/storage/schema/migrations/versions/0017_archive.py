@@ -26,6 +26,13 @@ def upgrade() -> None:
     _create_archive()
     _create_late_checks()
     op.add_column("jobs", sa.Column("recovered_at", sa.BigInteger))
+    op.add_column("jobs", sa.Column("unprepared_since", sa.BigInteger))
+    op.create_index(
+        "jobs_unprepared",
+        "jobs",
+        ["account", "unprepared_since", "id"],
+        **where("status = 'accepted' AND unprepared_since IS NOT NULL"),
+    )
     op.add_column("files", sa.Column("kept_until", sa.BigInteger))
     op.add_column("projects", sa.Column("archive_keep_days", sa.Float))
     op.add_column("projects", sa.Column("archive_bytes_max", sa.BigInteger))
@@ -104,6 +111,8 @@ def downgrade() -> None:
     op.drop_column("projects", "archive_bytes_max")
     op.drop_column("projects", "archive_keep_days")
     op.drop_column("files", "kept_until")
+    op.drop_index("jobs_unprepared", "jobs")
+    op.drop_column("jobs", "unprepared_since")
     op.drop_column("jobs", "recovered_at")
     op.drop_table("late_checks")
     op.drop_table("archive")
