@@ -71,7 +71,7 @@ async def test_a_host_that_answers_404_once_costs_a_moment(tmp_path: Path) -> No
         (body(b"GIF89a" + b"x" * (BYTES_MAX["image"])), 1, "32 MiB"),
         (body(b"<html>" * 20), 4, "no image by its bytes"),
         (redirect("http://10.0.0.1/fox.png"), 1, "10.0.0.1 is not public"),
-        (redirect("ftp://127.0.0.1/fox.png"), 1, "ftp"),
+        (redirect("ftp://127.0.0.1/fox.png"), 1, "must start with https://"),
     ],
 )
 async def test_a_job_whose_image_cannot_be_had_ends_unpaid(
