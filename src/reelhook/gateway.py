@@ -22,6 +22,8 @@ from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
     ApiKeyStore,
+    ArchivedFileReads,
+    AttentionStore,
     AuditFilter,
     AuditStore,
     BudgetStore,
@@ -42,6 +44,7 @@ from reelhook.ports import (
     JobPage,
     JobStore,
     ListedJob,
+    Objects,
     OperationsStore,
     ProjectStore,
     Provider,
@@ -56,6 +59,7 @@ from reelhook.ports import (
     Undecryptable,
     Undelivered,
 )
+from reelhook.service.attention import Attention
 from reelhook.service.audit import Audit
 from reelhook.service.authentication import (
     Authentication,
@@ -64,12 +68,14 @@ from reelhook.service.authentication import (
     RequestCredential,
 )
 from reelhook.service.budgets import Budgets, BudgetStatus
+from reelhook.service.cause_facts import CauseFacts, CauseSettings
 from reelhook.service.client_calls import ClientCalls
 from reelhook.service.content import Contents
 from reelhook.service.deliveries import Deliveries
 from reelhook.service.destinations import Destinations
 from reelhook.service.endpoints import EndpointFields, Endpoints
 from reelhook.service.feed import Feed, FeedReads
+from reelhook.service.finished_file import FinishedFile
 from reelhook.service.followers import Followers
 from reelhook.service.in_doubt import InDoubtSubmissions
 from reelhook.service.jobs import Jobs
@@ -91,6 +97,7 @@ __all__ = [
     "AuditFilter",
     "Authentication",
     "BudgetStatus",
+    "CauseSettings",
     "Clock",
     "Content",
     "CostLine",
@@ -99,6 +106,7 @@ __all__ = [
     "DeliveryPage",
     "EndpointFields",
     "EventPage",
+    "FinishedFile",
     "Follower",
     "Gateway",
     "IdempotencyKey",
@@ -134,6 +142,7 @@ class Gateway:
     client_calls: ClientCalls
     remixes: Remixes
     waiting: WaitingReasons
+    attention: Attention
     content: Contents
     feed: Feed
     in_doubt: InDoubtSubmissions
@@ -165,6 +174,8 @@ class GatewayStore(
     AuthenticationStore,
     AuditStore,
     BudgetStore,
+    AttentionStore,
+    ArchivedFileReads,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -187,14 +198,18 @@ def build_gateway(
     has_default_endpoint: bool,
     submit_wait_seconds: float,
     overlap_hours: float,
-    poll_seconds: float,
+    causes: CauseSettings,
     clock: Clock,
     random: Random,
     process: str | None = None,
+    objects: Objects | None = None,
+    redirects_to_objects: bool = False,
 ) -> Gateway:
     """Build the use cases. `process` names this process, if others use the database too.
 
     `fetches_media`: files at addresses that requests name are fetched by us.
+    `objects` is the archive, if there is one; `redirects_to_objects`: clients may be sent there.
+
     `submit_wait_seconds` limits a cancel's wait for a create in flight. After a rotation, an
     endpoint's previous secret also signs for `overlap_hours`.
     """
@@ -228,7 +243,8 @@ def build_gateway(
         client_calls=client_calls,
         remixes=Remixes(store),
         waiting=WaitingReasons(store, clock),
-        content=Contents(store, providers),
+        attention=Attention(store, CauseFacts(store, catalog, causes, clock), clock),
+        content=Contents(store, providers, objects, redirects=redirects_to_objects),
         feed=Feed(store, signals, followers),
         in_doubt=in_doubt,
         endpoints=Endpoints(
@@ -242,7 +258,9 @@ def build_gateway(
             random=random,
         ),
         deliveries=Deliveries(store, signals, clock=clock, random=random),
-        operations=Operations(store, catalog, signals, poll_seconds=poll_seconds, clock=clock),
+        operations=Operations(
+            store, catalog, signals, poll_seconds=causes.poll_seconds, clock=clock
+        ),
         audit=Audit(store),
         models=Models(providers, catalog),
         keys=Keys(store, authentication, catalog, clock=clock, random=random),
