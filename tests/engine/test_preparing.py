@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from engine_stage import Stage, stage, until
 from engine_upstream import when
-from image_hosts import FOX, after, body, fetcher, image_host, redirect, status
+from image_hosts import FOX, Respond, after, body, fetcher, image_host, redirect, status
 
 from reelhook.domain.job import Status
 from reelhook.domain.media import BYTES_MAX, File, reference
@@ -75,10 +75,10 @@ async def test_a_host_that_answers_404_once_costs_a_moment(tmp_path: Path) -> No
     ],
 )
 async def test_a_job_whose_image_cannot_be_had_ends_unpaid(
-    tmp_path: Path, answer: web.StreamResponse, tries: int, reason: str
+    tmp_path: Path, answer: Respond, tries: int, reason: str
 ) -> None:
     async with (
-        image_host(*[answer] * 4) as host,  # type: ignore[list-item] # a function that responds
+        image_host(*[answer] * 4) as host,
         fetcher(tmp_path) as fetch,
         stage(tmp_path) as here,
         here.engine(fetch=fetch) as engine,

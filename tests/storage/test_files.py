@@ -11,6 +11,7 @@ import pytest
 from reelhook.domain.errors import IdempotencyKeyReusedError, StoreError
 from reelhook.domain.media import File, reference
 from reelhook.domain.request import VideoRequest
+from reelhook.domain.upload import UploadsFullError
 from reelhook.ports import Created, DataRemoval, IdempotencyKey, NewJob, Position, Removal
 from reelhook.storage.operations import files as file_operations
 from reelhook.storage.operations.files import FilesGoneError
@@ -187,3 +188,42 @@ async def test_a_closed_project_loses_its_files(store: Store, sql: Sql) -> None:
     while await store.remove_project_data("p2", NOW) is not DataRemoval.DONE:
         pass
     assert await stored_hashes(sql) == [("default", FOX.hash)]
+
+
+async def test_an_upload_is_kept_for_its_time_and_then_as_long_as_a_job_has_it(
+    store: Store, sql: Sql
+) -> None:
+    await store.keep_upload("default", FOX, NOW, NOW + HOUR, 1000)
+    await store.keep_upload("default", FOX, NOW, NOW + DAY, 1000)
+    assert await swept(store, NOW + DAY) == 0
+    assert await store.hold_uploads("default", [FOX.hash, OWL.hash], NOW + 1) == {
+        FOX.hash: "image/png"
+    }
+    assert await store.hold_uploads("p2", [FOX.hash], NOW + 1) == {}
+    with pytest.raises(UploadsFullError):
+        await store.keep_upload("default", OWL, NOW, NOW + DAY, len(FOX.body) + len(OWL.body) - 1)
+    await store.create(new("job_1", request=with_files(FOX)))
+    assert await swept(store, NOW + 2 * DAY) == 0
+    await sql("DELETE FROM job_files")
+    assert await swept(store, NOW + 2 * DAY) == 1
+    assert (await sql("SELECT count(*) FROM uploads"))[0][0] == 0
+
+
+async def test_a_waiting_job_gets_its_files_once_and_is_submitted_after_that(
+    store: Store, sql: Sql
+) -> None:
+    waiting = replace(CAT, image="https://example.com/fox.png")
+    job = new("job_1", request=waiting)
+    await store.create(replace(job, job=replace(job.job, unprepared_since=NOW)))
+    assert (await store.jobs_to_submit(ACCOUNT, NOW + 9, 9))[0] == []
+    assert await store.jobs_to_prepare(ACCOUNT, 9) == ["job_1"]
+    read = (await store.job("job_1")).job
+    request = replace(CAT, image=reference(FOX.hash))
+    assert not await store.record_prepared(read.prepared(NOW + 1), request, None)
+    await store.keep_files("default", [FOX], NOW)
+    assert await store.record_prepared(read.prepared(NOW + 1), request, None)
+    assert not await store.record_prepared(read.prepared(NOW + 1), request, None)
+    assert await store.jobs_to_prepare(ACCOUNT, 9) == []
+    [due], _ = await store.jobs_to_submit(ACCOUNT, NOW + 9, 9)
+    assert due.request.image == reference(FOX.hash)
+    assert await swept(store, NOW + DAY) == 0

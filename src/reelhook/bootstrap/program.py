@@ -49,7 +49,7 @@ from reelhook.guard.target import (
     AddressRefusedError,
     parse_target,
 )
-from reelhook.ports import Clock
+from reelhook.ports import Clock, MediaFetch
 from reelhook.providers.registry import BUILT_IN
 from reelhook.storage.store import Store
 from reelhook.telemetry import lines as logs
@@ -140,7 +140,7 @@ async def _running(
 @contextlib.asynccontextmanager
 async def _media_fetch(
     settings: Settings, policy: AddressPolicy, look_up: LookUp
-) -> AsyncIterator[MediaFetcher | None]:
+) -> AsyncIterator[MediaFetch | None]:
     """Open the fetcher of the files that requests name by addresses, if it is wanted."""
     if not settings.fetch_images:
         yield None
@@ -244,6 +244,7 @@ def build_process_gateway(parts: Components, process: str | None = None) -> Gate
         formats=parts.formats,
         recording=parts.recording,
         fetches_media=parts.fetch is not None,
+        uploads_bytes_max=settings.uploads_max_gib * 1024**3,
         billing=parts.billing,
         signals=parts.signals,
         emit=parts.emit,

@@ -32,6 +32,7 @@ from reelhook.doors.native import (
     models,
     operations,
     projects,
+    uploads,
 )
 from reelhook.doors.native.schemas import ErrorResponse
 from reelhook.doors.openai import content as openai_content
@@ -63,6 +64,7 @@ ROUTERS = (
     sse.router,  # before the jobs: /api/jobs/events is not a job
     compat.router,
     jobs.router,
+    uploads.router,
     endpoints.router,
     projects.router,
     deliveries.router,

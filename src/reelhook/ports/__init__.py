@@ -107,6 +107,7 @@ from reelhook.ports.statistics import (
     RefusedJob,
     StatisticsStore,
 )
+from reelhook.ports.uploads import UploadStore
 from reelhook.ports.webhooks import (
     PROBES_READ,
     DeliveryStore,
@@ -239,6 +240,7 @@ __all__ = [
     "Traits",
     "Undecryptable",
     "Undelivered",
+    "UploadStore",
     "WatchStore",
     "Webhooks",
 ]

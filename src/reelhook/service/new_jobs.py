@@ -40,6 +40,7 @@ from reelhook.service.client_calls import ClientCalls, create_once_settled
 from reelhook.service.destinations import Destinations
 from reelhook.service.model_advice import advising
 from reelhook.service.remixes import remix_of
+from reelhook.service.uploads import Uploads
 
 
 class NewJobs:
@@ -54,6 +55,7 @@ class NewJobs:
         signals: Signals,
         client_calls: ClientCalls,
         *,
+        uploads: Uploads,
         fetches_media: bool,
         destinations: Destinations,
         clock: Clock,
@@ -65,6 +67,7 @@ class NewJobs:
         self._recording = recording
         self._signals = signals
         self._client_calls = client_calls
+        self._uploads = uploads
         self._fetches_media = fetches_media
         self._destinations = destinations
         self._refusals = BudgetRefusals(store, signals)
@@ -108,6 +111,7 @@ class NewJobs:
         for route in routes:
             caller.check_model(route.display_name)
         request, files = await taken_out(replace(request, model=choice.model))
+        request, uploaded = await self._uploads.placed(caller, request)
         prices = tuple(estimates(routes, request)) if priced else (None,) * len(routes)
         now = self._clock.now()
         unprepared = is_unprepared(request, fetches=self._fetches_media)
@@ -142,7 +146,7 @@ class NewJobs:
                 key,
                 prices=prices,
                 client_try=client_try,
-                files=files,
+                files=files + uploaded,
             )
         finally:
             self._signals.submit.publish()  # it may be stored even after an error

@@ -72,6 +72,7 @@ from reelhook.storage.operations import (
     retention,
     secrets_at_rest,
     submit_queue,
+    uploads,
 )
 from reelhook.storage.operations.rows import job_of
 from reelhook.storage.storing_files import create_with_files
@@ -96,6 +97,8 @@ class Store(Forwarding):
     _create = writing(job_writes.create, conflict_keys.of_new)
     keep_files = in_background(files.keep)
     _remove_unused_files = in_background(files.remove_unused)
+    keep_upload = in_background(uploads.keep)
+    hold_uploads = writing(uploads.hold)
     record = writing(job_writes.record, conflict_keys.of_record)
     record_after_end = writing(after_end.record)
     accept = writing(job_writes.accept, conflict_keys.of_acceptance)

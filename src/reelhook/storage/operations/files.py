@@ -1,7 +1,8 @@
 """Operations on the files of requests. A file is stored before the first job that refers to it.
 
-So a large file delays no other write. A job holds its files by rows of `job_files`; a file without
-any is removed: at once with its last job's request, or by retention.
+So a large file delays no other write. A job holds its files by rows of `job_files`, and an upload
+holds one for a day. A file that nothing holds is removed: at once with its last job's request, or
+by retention.
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,12 @@ _PREPARE = (
 )
 _UNUSED = (
     "NOT EXISTS (SELECT 1 FROM job_files j WHERE j.project = files.project AND j.hash = files.hash)"
+    " AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.project = files.project"
+    " AND u.hash = files.hash AND u.kept_until >= {at})"
 )
+
+
+_EVER = 2**62
 
 
 class FilesGoneError(Exception):
@@ -136,8 +142,11 @@ def of_job(job_id: str) -> Operation[list[str]]:
     return [row[0] for row in rows]
 
 
-def remove_unused(project: str, hashes: Sequence[str]) -> Operation[int]:
-    """Remove those of these files that no request refers to. Return their number."""
+def remove_unused(project: str, hashes: Sequence[str], now: Instant) -> Operation[int]:
+    """Remove those of these files that no request refers to, and no upload keeps.
+
+    Return their number.
+    """
     if not hashes:
         return 0
     numbers = _numbers(hashes)
@@ -148,15 +157,17 @@ def remove_unused(project: str, hashes: Sequence[str]) -> Operation[int]:
         (project, *hashes),
     )
     rows = yield Statement(
-        f"DELETE FROM files WHERE {named} AND {_UNUSED} RETURNING 1", (project, *hashes)
+        f"DELETE FROM files WHERE {named} AND {_UNUSED.format(at=f'?{len(hashes) + 2}')}"
+        " RETURNING 1",
+        (project, *hashes, now),
     )
     return len(rows)
 
 
 def expired(position: Position, before: Instant) -> Operation[Removal]:
-    """Remove the next unused files that were stored before that time."""
+    """Remove the next unused files that were stored, and as uploads kept, until before that."""
     rows = yield Statement(
-        f"SELECT project, hash, size, created_at < ?1 AND {_UNUSED} FROM files"
+        f"SELECT project, hash, size, created_at < ?1 AND {_UNUSED.format(at='?1')} FROM files"
         " WHERE (project, hash) > (?2, ?3) ORDER BY project, hash LIMIT ?4",
         (before, *(position or ("", "")), FILES_SCANNED),
     )
@@ -167,7 +178,7 @@ def expired(position: Position, before: Instant) -> Operation[Removal]:
         scanned += 1
         if unused:
             size += bytes_
-            removed += yield from remove_unused(project, [file_hash])
+            removed += yield from remove_unused(project, [file_hash], before)
     at_end = scanned == len(rows) < FILES_SCANNED
     return Removal(removed, None if at_end else tuple(rows[scanned - 1][:2]))
 
@@ -184,7 +195,7 @@ def remove_of_project(project: str) -> Operation[bool]:
         if doomed and size > BYTES_REMOVED:
             break
         doomed.append(file_hash)
-    return bool(doomed) and (yield from remove_unused(project, doomed)) > 0
+    return bool(doomed) and (yield from remove_unused(project, doomed, _EVER)) > 0
 
 
 def _numbers(hashes: Sequence[str]) -> str:
