@@ -85,7 +85,7 @@ async def test_what_is_no_file_that_requests_take_is_refused(
     form.add_field("file", PNG, filename="a.png")
     form.add_field("more", PNG, filename="b.png")
     assert (await sent(server, form)).status == 400
-    monkeypatch.setitem(media.BYTES_MAX, "image", 10)  # type: ignore[arg-type] # a dictionary
+    monkeypatch.setitem(media.BYTES_MAX, "image", 10)
     reply = await sent(server, PNG)
     assert (reply.status, reply.json()["code"]) == (413, "request_too_large")
 

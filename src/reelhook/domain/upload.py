@@ -31,8 +31,10 @@ class UploadTooLargeError(ReelhookError):
     code = "request_too_large"
 
     def __init__(self, kind: str, mib_max: int) -> None:
-        facts = {"kind": kind, "limit": mib_max}
-        super().__init__(f"An upload of the kind {kind} may have {mib_max} MiB", facts=facts)
+        super().__init__(
+            f"An upload of the kind {kind} may have {mib_max} MiB",
+            facts={"kind": kind, "limit": mib_max},
+        )
 
 
 class UploadsFullError(ReelhookError):

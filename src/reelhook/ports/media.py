@@ -9,7 +9,10 @@ from reelhook.domain.media import File
 class FetchedFile(Protocol):
     """A fetched file, which is not in memory until it is read."""
 
-    size: int
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        ...
 
     async def read(self) -> File:
         """Return the file, with the type that its bytes show."""
