@@ -58,6 +58,7 @@ from reelhook.ports import (
     StoredJob,
     Undecryptable,
     Undelivered,
+    UploadStore,
 )
 from reelhook.service.attention import Attention
 from reelhook.service.audit import Audit
@@ -88,6 +89,7 @@ from reelhook.service.provider_webhooks import ProviderWebhooks
 from reelhook.service.reading_back import read_back
 from reelhook.service.remixes import Remixes
 from reelhook.service.secrets_at_rest import SecretsAtRest
+from reelhook.service.uploads import Uploads
 from reelhook.service.waiting import WaitingReasons
 
 __all__ = [
@@ -157,6 +159,7 @@ class Gateway:
     budgets: Budgets
     provider_webhooks: ProviderWebhooks
     secrets_at_rest: SecretsAtRest
+    uploads: Uploads
 
 
 class GatewayStore(
@@ -176,6 +179,7 @@ class GatewayStore(
     BudgetStore,
     AttentionStore,
     ArchivedFileReads,
+    UploadStore,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -191,6 +195,8 @@ def build_gateway(
     signing: Signing,
     formats: Formats,
     recording: Recording,
+    fetches_media: bool,
+    uploads_bytes_max: int,
     billing: Billing,
     signals: Signals,
     emit: Emit,
@@ -206,6 +212,9 @@ def build_gateway(
 ) -> Gateway:
     """Build the use cases. `process` names this process, if others use the database too.
 
+    `fetches_media`: files at addresses that requests name are fetched by us. The uploads of one
+    project have `uploads_bytes_max` together.
+
     `objects` is the archive, if there is one; `redirects_to_objects`: clients may be sent there.
 
     `submit_wait_seconds` limits a cancel's wait for a create in flight. After a rotation, an
@@ -213,6 +222,7 @@ def build_gateway(
     """
     followers = Followers(store, signals, clock=clock)
     authentication = Authentication(store, clock=clock)
+    uploads = Uploads(store, bytes_max=uploads_bytes_max, clock=clock)
     client_calls = ClientCalls(store, process, clock=clock, random=random)
     jobs = Jobs(
         store,
@@ -232,6 +242,8 @@ def build_gateway(
             recording,
             signals,
             client_calls,
+            uploads=uploads,
+            fetches_media=fetches_media,
             destinations=Destinations(formats, has_default_endpoint=has_default_endpoint),
             clock=clock,
             random=random,
@@ -268,4 +280,5 @@ def build_gateway(
             store, providers, catalog, callbacks, jobs, in_doubt, recording, clock=clock
         ),
         secrets_at_rest=SecretsAtRest(store),
+        uploads=uploads,
     )

@@ -53,7 +53,7 @@ from reelhook.engine.submitting.paid_calls import PaidCalls
 from reelhook.engine.upkeep.account_status import AccountStatusPublisher
 from reelhook.gateway import EndpointFields
 from reelhook.guard.addresses import AddressPolicy
-from reelhook.ports import Lease, Objects, Sender
+from reelhook.ports import Lease, MediaFetch, Objects, Sender
 from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.openai.provider import OpenAI
 from reelhook.storage.sqlite.driver import SQLite
@@ -92,7 +92,7 @@ class Options:
     overlap_hours: float = 24.0
     loops: frozenset[str] = frozenset(
         {
-            *("submit", "resolve", "listing", "watch", "deliver"),
+            *("submit", "preparing", "resolve", "listing", "watch", "deliver"),
             *("resend", "sweep", "pause", "account_status"),
         }
     )
@@ -101,6 +101,7 @@ class Options:
     objects: Objects | None = None
     shared: Callable[[SharedArchive], SharedArchive] = lambda shared: shared
     seed: int = 1
+    fetch: MediaFetch | None = None
     formats: Formats = field(default_factory=lambda: formats_at("http://here/{}/download".format))
 
     @property
@@ -329,6 +330,7 @@ async def _engine(
             headers_of=HEADERS,
         ),
         formats=options.formats,
+        fetch=options.fetch,
         objects=options.objects,
         clock=clock,
         random=Random(options.seed),

@@ -51,6 +51,7 @@ BODIES: dict[str, Any] = {
 RULES: dict[str, Scope | Policy] = {
     "GET /api/audit": Scope.ADMIN,
     "POST /api/generate": Scope.SUBMIT,
+    "POST /api/uploads": Scope.SUBMIT,
     "GET /api/videos/status/{job_id}": Scope.READ,
     "GET /api/sora/videos/{job_id}/download": Scope.READ,
     "HEAD /api/sora/videos/{job_id}/download": Scope.READ,

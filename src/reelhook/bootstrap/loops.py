@@ -19,6 +19,7 @@ from reelhook.engine.submitting.account_listing import AccountListing
 from reelhook.engine.submitting.fallback import Fallback
 from reelhook.engine.submitting.listing_delay import ListingDelay
 from reelhook.engine.submitting.paid_calls import PaidCalls
+from reelhook.engine.submitting.preparing import Preparing
 from reelhook.engine.submitting.resolve import Resolve
 from reelhook.engine.submitting.resolved import Retrying
 from reelhook.engine.submitting.submit import Submit
@@ -72,6 +73,9 @@ def account_loops(
     submit = _submit(parts, leases, leased, listing, fallback, calls)
     return [
         submit,
+        Preparing(
+            parts.store, leased, parts.recording, parts.signals, parts.fetch, clock=parts.clock
+        ),
         AccountStatusPublisher(
             parts.store, lease, leased.health, account=account, clock=parts.clock
         ),

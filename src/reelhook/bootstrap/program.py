@@ -39,6 +39,7 @@ from reelhook.doors.app import create_app
 from reelhook.doors.compat.functions import Hook
 from reelhook.doors.context import HttpOptions, UrlCheck
 from reelhook.doors.limits import KIB, MIB, Limits
+from reelhook.fetching.fetcher import MediaFetcher
 from reelhook.gateway import CauseSettings, Gateway, build_gateway
 from reelhook.guard.addresses import AddressPolicy, LookUp, check_registration
 from reelhook.guard.resolver import SystemLookUp
@@ -48,13 +49,14 @@ from reelhook.guard.target import (
     AddressRefusedError,
     parse_target,
 )
-from reelhook.ports import Clock
+from reelhook.ports import Clock, MediaFetch
 from reelhook.providers.registry import BUILT_IN
 from reelhook.storage.store import Store
 from reelhook.telemetry import lines as logs
 from reelhook.webhooks.sender import AiohttpSender
 
 log = structlog.get_logger()
+_USER_AGENT = f"reelhook/{reelhook.__version__}"
 
 
 @contextlib.asynccontextmanager
@@ -115,6 +117,7 @@ async def _running(
             signing=await _signing(settings, store),
             formats=formats_at(options.video_url, options.poster_url if archived else None),
             signals=signals,
+            fetch=await stack.enter_async_context(_media_fetch(settings, policy, look_up)),
             callbacks=await _callbacks(settings, store, accounts, reachable=reachable),
             objects=await open_objects(settings),
         )
@@ -134,10 +137,23 @@ async def _running(
             gateway.feed.stop()
 
 
+@contextlib.asynccontextmanager
+async def _media_fetch(
+    settings: Settings, policy: AddressPolicy, look_up: LookUp
+) -> AsyncIterator[MediaFetch | None]:
+    """Open the fetcher of the files that requests name by addresses, if it is wanted."""
+    if not settings.fetch_images:
+        yield None
+        return
+    folder = settings.data_dir / "spool"
+    async with MediaFetcher(policy, folder, user_agent=_USER_AGENT, look_up=look_up) as fetcher:
+        yield fetcher
+
+
 async def _signing(settings: Settings, store: Store) -> Signing:
     return Signing(
         await signing_secrets(settings, store),
-        user_agent=f"reelhook/{reelhook.__version__}",
+        user_agent=_USER_AGENT,
         private_keys=private_keys(settings),
         headers_of=HEADERS,
     )
@@ -227,6 +243,8 @@ def build_process_gateway(parts: Components, process: str | None = None) -> Gate
         signing=parts.signing,
         formats=parts.formats,
         recording=parts.recording,
+        fetches_media=parts.fetch is not None,
+        uploads_bytes_max=settings.uploads_max_gib * 1024**3,
         billing=parts.billing,
         signals=parts.signals,
         emit=parts.emit,

@@ -10,6 +10,9 @@ from hashlib import sha256
 
 FILES_BYTES_MAX = 64 * 1024 * 1024
 """The most bytes of all files that one request carries."""
+_MIB = 1024 * 1024
+BYTES_MAX: Mapping[str, int] = {"image": 32 * _MIB, "video": FILES_BYTES_MAX, "audio": 32 * _MIB}
+"""The most bytes of one file of each kind."""
 FORMATS: Mapping[str, str] = {
     "image": "PNG, JPEG, WebP, GIF, AVIF or HEIC",
     "video": "MP4, WebM or QuickTime",

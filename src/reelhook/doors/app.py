@@ -32,6 +32,7 @@ from reelhook.doors.native import (
     models,
     operations,
     projects,
+    uploads,
 )
 from reelhook.doors.native.schemas import ErrorResponse
 from reelhook.doors.openai import content as openai_content
@@ -64,6 +65,7 @@ ROUTERS = (
     compat.creating,
     compat.router,
     jobs.router,
+    uploads.router,
     endpoints.router,
     projects.router,
     deliveries.router,

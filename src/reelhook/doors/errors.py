@@ -37,6 +37,7 @@ from reelhook.domain.file_errors import (
     ContentRemovedError,
     PosterNotReadyError,
 )
+from reelhook.domain.upload import UploadKindError, UploadsFullError, UploadTooLargeError
 from reelhook.doors.clients import RefusedClients, client_address
 from reelhook.doors.error_form import ErrorForm, ErrorForms, ErrorReply
 from reelhook.doors.error_messages import http_message
@@ -76,6 +77,9 @@ _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (ContentRemovedError, 410),
     (IdempotencyKeyReusedError, 422),
     (ProviderError, 502),
+    (UploadKindError, 415),
+    (UploadTooLargeError, 413),
+    (UploadsFullError, 413),
     (ArchivedFileUnavailableError, 502),
 )
 _HTTP_CODES = {

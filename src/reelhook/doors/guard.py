@@ -172,6 +172,8 @@ def _awaits_continue(headers: Headers) -> bool:
 
 def _wrong_type(headers: Headers, matched: Matched) -> AccessRefusal | None:
     """Return the refusal of a body by its type; None if the route takes it."""
+    if matched.files is FileForms.BYTES:
+        return None
     sent = media_type(headers.get("content-type", ""))
     if sent == "application/json" or (sent == FORM and matched.files is FileForms.FORM):
         return None

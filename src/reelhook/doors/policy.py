@@ -119,6 +119,8 @@ class FileForms(Enum):
     """As `data:` URIs in JSON."""
     FORM = "form"
     """Also as the files of a form, `multipart/form-data`: see `doors.multipart`."""
+    BYTES = "bytes"
+    """As the body itself, of any type, or as the one file of a form."""
 
 
 def carries_files(endpoint: Endpoint) -> Endpoint:
@@ -130,6 +132,12 @@ def carries_files(endpoint: Endpoint) -> Endpoint:
 def carries_inline_files(endpoint: Endpoint) -> Endpoint:
     """Declare that a route takes files in JSON. Stands below `needs`."""
     setattr(endpoint, _FILES, FileForms.INLINE)
+    return endpoint
+
+
+def takes_file(endpoint: Endpoint) -> Endpoint:
+    """Declare that a route takes one file, as its body or in a form. Stands below `needs`."""
+    setattr(endpoint, _FILES, FileForms.BYTES)
     return endpoint
 
 

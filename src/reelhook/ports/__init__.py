@@ -66,6 +66,7 @@ from reelhook.ports.jobs import (
     JobReads,
     JobStore,
     JobWrites,
+    PrepareStore,
     Recorder,
     SubmitStore,
     SweepStore,
@@ -73,6 +74,7 @@ from reelhook.ports.jobs import (
 )
 from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.lookups import ForgottenStore, KnownEntriesReads, ListingStore, LookupStore
+from reelhook.ports.media import FetchedFile, MediaFetch
 from reelhook.ports.notices import DueNotice, NoticeStore, RefusalReports
 from reelhook.ports.objects import ObjectBytes, ObjectInfo, Objects
 from reelhook.ports.projects import ClosedProjectStore, DataRemoval, ProjectReads, ProjectStore
@@ -106,6 +108,7 @@ from reelhook.ports.statistics import (
     RefusedJob,
     StatisticsStore,
 )
+from reelhook.ports.uploads import UploadStore
 from reelhook.ports.webhooks import (
     PROBES_READ,
     DeliveryStore,
@@ -170,6 +173,7 @@ __all__ = [
     "EnrollingStore",
     "EventPage",
     "FeedStore",
+    "FetchedFile",
     "FileReads",
     "FollowStore",
     "ForgottenStore",
@@ -194,6 +198,7 @@ __all__ = [
     "Looked",
     "LookupStore",
     "MayRemix",
+    "MediaFetch",
     "NewJob",
     "NoticeStore",
     "ObjectBytes",
@@ -204,6 +209,7 @@ __all__ = [
     "PauseStore",
     "Position",
     "PosterStore",
+    "PrepareStore",
     "PresenceStore",
     "ProjectReads",
     "ProjectStore",
@@ -237,6 +243,7 @@ __all__ = [
     "Traits",
     "Undecryptable",
     "Undelivered",
+    "UploadStore",
     "WatchStore",
     "Webhooks",
 ]

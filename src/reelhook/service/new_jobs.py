@@ -22,6 +22,7 @@ from reelhook.domain.price import Price
 from reelhook.domain.pricing import estimates
 from reelhook.domain.priority import Priority
 from reelhook.domain.request import VideoRequest, check_ids, check_request
+from reelhook.domain.request_media import is_unprepared
 from reelhook.ports import (
     ClientTry,
     Clock,
@@ -40,6 +41,7 @@ from reelhook.service.destinations import Destinations
 from reelhook.service.model_advice import advising
 from reelhook.service.providers import lacking_field
 from reelhook.service.remixes import remix_of
+from reelhook.service.uploads import Uploads
 
 
 class NewJobs:
@@ -54,6 +56,8 @@ class NewJobs:
         signals: Signals,
         client_calls: ClientCalls,
         *,
+        uploads: Uploads,
+        fetches_media: bool,
         destinations: Destinations,
         clock: Clock,
         random: Random,
@@ -64,6 +68,8 @@ class NewJobs:
         self._recording = recording
         self._signals = signals
         self._client_calls = client_calls
+        self._uploads = uploads
+        self._fetches_media = fetches_media
         self._destinations = destinations
         self._refusals = BudgetRefusals(store, signals)
         self._clock = clock
@@ -110,8 +116,10 @@ class NewJobs:
         for route in routes:
             caller.check_model(route.display_name)
         request, files = await taken_out(replace(request, model=choice.model))
+        request, uploaded = await self._uploads.placed(caller, request)
         prices = tuple(estimates(routes, request)) if priced else (None,) * len(routes)
         now = self._clock.now()
+        unprepared = is_unprepared(request, fetches=self._fetches_media)
         job = Job(
             id=new_id("job", now, self._random),
             account=choice.pick(self._random).id,
@@ -129,6 +137,7 @@ class NewJobs:
             priority=int(priority),
             external_id=labels.external_id,
             metadata=labels.metadata_json,
+            unprepared_since=now if unprepared else None,
         )
         try:
             key = idempotency and idempotency.of(caller)
@@ -142,7 +151,7 @@ class NewJobs:
                 key,
                 prices=prices,
                 client_try=client_try,
-                files=files,
+                files=files + uploaded,
             )
         finally:
             self._signals.submit.publish()  # it may be stored even after an error

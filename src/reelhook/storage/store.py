@@ -72,6 +72,7 @@ from reelhook.storage.operations import (
     retention,
     secrets_at_rest,
     submit_queue,
+    uploads,
 )
 from reelhook.storage.operations.rows import job_of
 from reelhook.storage.storing_files import create_with_files
@@ -94,8 +95,10 @@ class Store(Forwarding):
     # -- jobs ---------------------------------------------------------------------------------
 
     _create = writing(job_writes.create, conflict_keys.of_new)
-    _keep_files = in_background(files.keep)
+    keep_files = in_background(files.keep)
     _remove_unused_files = in_background(files.remove_unused)
+    keep_upload = in_background(uploads.keep)
+    hold_uploads = writing(uploads.hold)
     record = writing(job_writes.record, conflict_keys.of_record)
     record_after_end = writing(after_end.record)
     accept = writing(job_writes.accept, conflict_keys.of_acceptance)
@@ -127,7 +130,7 @@ class Store(Forwarding):
         if not new.files:
             return await self._create(new)
         return await create_with_files(
-            new, self._create, self._keep_files, self._remove_unused_files
+            new, self._create, self.keep_files, self._remove_unused_files
         )
 
     async def destinations(self, job_id: str, project: str | None = None) -> list[Destination]:
@@ -162,6 +165,8 @@ class Store(Forwarding):
     jobs_waiting_elsewhere = reading(submit_queue.waiting_elsewhere)
     jobs_with_fallbacks = reading(submit_queue.with_fallbacks)
     jobs_ahead = reading(submit_queue.ahead)
+    jobs_to_prepare = reading(files.unprepared)
+    record_prepared = writing(files.prepared, conflict_keys.of_prepared)
     in_flight = reading(account_load.in_flight)
     account_loads = reading(account_load.loads)
     costs = reading(costs.by_day)

@@ -65,6 +65,7 @@ def _length_of_list(column: str) -> str:
 
 
 _REFERENCES = ("reference_images", "reference_videos", "reference_audios")
+MEDIA_COLUMNS = ("image", "last_frame", *_REFERENCES)
 _DIRECTION, _OWNER, _VERSION = _DOOR_FIELDS = ("direction", "wallet_address", "render_version")
 """The door fields of a request that have columns; others are refused."""
 _VERSION_DEFAULT = "v3"
@@ -160,6 +161,12 @@ def request_of(request: VideoRequest) -> tuple[Any, ...]:
         *(_list_text(getattr(request, name)) for name in _REFERENCES),
         request.remix_of,
     )
+
+
+def media_of_request(request: VideoRequest) -> tuple[Any, ...]:
+    """Write `MEDIA_COLUMNS`."""
+    written = dict(zip(REQUEST_COLUMNS, request_of(request), strict=True))
+    return tuple(written[name] for name in MEDIA_COLUMNS)
 
 
 def stored_job_of(row: Sequence[Any]) -> StoredJob:

@@ -26,7 +26,24 @@ def upgrade() -> None:
     _create_archive()
     _create_late_checks()
     op.add_column("jobs", sa.Column("recovered_at", sa.BigInteger))
-    op.add_column("files", sa.Column("kept_until", sa.BigInteger))
+    op.add_column("jobs", sa.Column("unprepared_since", sa.BigInteger))
+    op.create_index(
+        "jobs_unprepared",
+        "jobs",
+        ["account", "unprepared_since", "id"],
+        **where("status = 'accepted' AND unprepared_since IS NOT NULL"),
+    )
+    # Apart from `files`: SQLite would rewrite a whole file to change a time in its row.
+    op.create_table(
+        "uploads",
+        sa.Column("project", sa.Text, primary_key=True),
+        sa.Column("hash", sa.Text, primary_key=True),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("kept_until", sa.BigInteger, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project", "hash"], ["files.project", "files.hash"], ondelete="CASCADE"
+        ),
+    )
     # The times since which a key is refused, and since which rounds take too long.
     op.add_column("accounts", sa.Column("unauthorized_since", sa.BigInteger))
     op.add_column("accounts", sa.Column("stretched_since", sa.BigInteger))
@@ -115,7 +132,9 @@ def downgrade() -> None:
     op.drop_column("accounts", "archive_paused_since")
     op.drop_column("projects", "archive_bytes_max")
     op.drop_column("projects", "archive_keep_days")
-    op.drop_column("files", "kept_until")
+    op.drop_table("uploads")
+    op.drop_index("jobs_unprepared", "jobs")
+    op.drop_column("jobs", "unprepared_since")
     op.drop_column("accounts", "stretched_since")
     op.drop_column("accounts", "unauthorized_since")
     op.drop_column("jobs", "recovered_at")
