@@ -20,7 +20,7 @@ $(BIN)/python:
 	@echo "Making $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: $(BIN)/python requirements/run.txt requirements/build.txt pyproject.toml
+$(VENV)/.run: $(BIN)/python requirements/run.txt requirements/build.txt pyproject.toml hatch_build.py requirements/web/package-lock.json
 	@echo "Installing reelhook into $(VENV) ..."
 	@$(PIP) install --require-hashes -r requirements/run.txt
 	@$(PIP) install --require-hashes -r requirements/build.txt

@@ -21,7 +21,9 @@ from reelhook.domain.catalog import Catalog
 from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
+    ActivityStore,
     ApiKeyStore,
+    AttemptTally,
     AuditFilter,
     AuditStore,
     BudgetStore,
@@ -41,12 +43,16 @@ from reelhook.ports import (
     JobFilter,
     JobPage,
     JobStore,
+    JobTally,
+    Lag,
+    LatestEvent,
     ListedJob,
     OperationsStore,
     ProjectStore,
     Provider,
     ReencryptedBatch,
     RefusedJob,
+    RenderTime,
     Resend,
     SecretsStore,
     Sender,
@@ -56,6 +62,7 @@ from reelhook.ports import (
     Undecryptable,
     Undelivered,
 )
+from reelhook.service.activity import Activity, LastDay, Percentiles, Running, percentiles
 from reelhook.service.audit import Audit
 from reelhook.service.authentication import (
     Authentication,
@@ -88,6 +95,8 @@ __all__ = [
     "ALL_JOBS",
     "SOLE_HOLDER",
     "AccountStats",
+    "Activity",
+    "AttemptTally",
     "AuditFilter",
     "Authentication",
     "BudgetStatus",
@@ -104,15 +113,22 @@ __all__ = [
     "IdempotencyKey",
     "JobFilter",
     "JobPage",
+    "JobTally",
+    "Lag",
+    "LastDay",
+    "LatestEvent",
     "Lifetime",
     "ListedJob",
     "ModelEstimate",
+    "Percentiles",
     "ProjectFields",
     "ProviderServer",
     "ReencryptedBatch",
     "RefusedJob",
+    "RenderTime",
     "RequestCredential",
     "Resend",
+    "Running",
     "Stats",
     "StoredDelivery",
     "StoredEvent",
@@ -121,6 +137,7 @@ __all__ = [
     "Undelivered",
     "WatcherStats",
     "build_gateway",
+    "percentiles",
     "read_back",
 ]
 
@@ -134,6 +151,7 @@ class Gateway:
     client_calls: ClientCalls
     remixes: Remixes
     waiting: WaitingReasons
+    activity: Activity
     content: Contents
     feed: Feed
     in_doubt: InDoubtSubmissions
@@ -158,6 +176,7 @@ class GatewayStore(
     EndpointStore,
     DeliveryLogStore,
     OperationsStore,
+    ActivityStore,
     ProjectStore,
     SecretsStore,
     FeedReads,
@@ -208,6 +227,7 @@ def build_gateway(
         submit_wait_seconds=submit_wait_seconds,
         clock=clock,
     )
+    operations = Operations(store, catalog, signals, poll_seconds=poll_seconds, clock=clock)
     in_doubt = InDoubtSubmissions(store, providers, signals, emit=emit, clock=clock, random=random)
     return Gateway(
         new_jobs=NewJobs(
@@ -225,6 +245,7 @@ def build_gateway(
         client_calls=client_calls,
         remixes=Remixes(store),
         waiting=WaitingReasons(store, clock),
+        activity=Activity(store, operations.costs, clock),
         content=Contents(store, providers),
         feed=Feed(store, signals, followers),
         in_doubt=in_doubt,
@@ -239,7 +260,7 @@ def build_gateway(
             random=random,
         ),
         deliveries=Deliveries(store, signals, clock=clock, random=random),
-        operations=Operations(store, catalog, signals, poll_seconds=poll_seconds, clock=clock),
+        operations=operations,
         audit=Audit(store),
         models=Models(providers, catalog),
         keys=Keys(store, authentication, catalog, clock=clock, random=random),

@@ -25,6 +25,7 @@ from reelhook.doors.error_messages import http_message
 from reelhook.doors.errors import RETRY_AFTER_SECONDS, STORE_MESSAGE
 from reelhook.doors.policy import Matched, Policy
 from reelhook.doors.proxies import came_through_proxy
+from reelhook.doors.sessions import Sessions
 from reelhook.gateway import Authentication, Clock, RequestCredential
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -94,6 +95,7 @@ UNKNOWN_HOST = AccessRefusal(
 FOREIGN_ORIGIN = AccessRefusal(
     403, "forbidden", "Web pages of other origins may not do this; call from a server"
 )
+NO_SESSION = AccessRefusal(401, "unauthorized", "Log in with a key")
 TOKEN_TOO_NARROW = AccessRefusal(
     403,
     "forbidden",
@@ -119,6 +121,7 @@ class Admissions:
 
     def __init__(self, access: Access, authentication: Authentication, clock: Clock) -> None:
         self._access = access
+        self._sessions = Sessions(access)
         self._authentication = authentication
         self._clock = clock
 
@@ -131,6 +134,8 @@ class Admissions:
         if matched.policy is Policy.CALLBACK:
             return Admission(PROVIDER)
         try:
+            if matched.policy is Policy.PAGE:
+                return await self._by_session(request, matched)
             return await self._admitted(request, matched, read_body)
         except KeyRefusedError as error:
             return AccessRefusal.of(error, 401)
@@ -159,6 +164,21 @@ class Admissions:
             return Admission(grant.caller, credential, grant.key.rates)
         if await self._key_required(matched):
             return await self._without_key(request, matched, read_body)
+        return self._where_no_key_exists(request)
+
+    async def _by_session(self, request: Request, matched: Matched) -> Admission | AccessRefusal:
+        session = self._sessions.read(request.cookies, self._clock.now())
+        if session is not None and session.key_hash is None:
+            return Admission(OPERATOR)
+        if session is not None and session.key_hash is not None:
+            found = await self._authentication.key_of_hash(session.key_hash)
+            if found is not None:
+                grant, credential = found
+                # A page that reads is part of a person's work, not one of a program's requests.
+                rates = () if request.method in SAFE_METHODS else grant.key.rates
+                return Admission(grant.caller, credential, rates)
+        if await self._key_required(matched):
+            return NO_SESSION
         return self._where_no_key_exists(request)
 
     async def _by_token(

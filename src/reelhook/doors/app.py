@@ -1,6 +1,7 @@
 """The HTTP application: one FastAPI app, mounted by a team's own or served by ours."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -45,6 +46,8 @@ from reelhook.doors.policy import DeclaredRoutes, Policy
 from reelhook.doors.vercel import create as vercel_create
 from reelhook.doors.vercel import status as vercel_status
 from reelhook.doors.vercel.errors import FORM as VERCEL_FORM
+from reelhook.doors.web import ROUTERS as PAGES
+from reelhook.doors.web.error_page import page_form
 from reelhook.gateway import Gateway
 
 DESCRIPTION = """
@@ -82,6 +85,7 @@ ROUTERS = (
     vercel_create.router,
     vercel_status.router,
     openai_refused.router,
+    *PAGES,
 )
 ERROR_FORMS: Mapping[str, ErrorForm] = {"/v1": OPENAI_FORM, "/v4/ai": VERCEL_FORM}
 """The forms of errors of the doors that have their own, by the beginning of their paths."""
@@ -138,7 +142,7 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
     with_key = options.access.api_key is not None or options.access.key_made.known
     describe_guard(app, routes, with_key=with_key)
     refusals = Refusals()
-    forms = ErrorForms(OWN_FORM, ERROR_FORMS)
+    forms = ErrorForms(OWN_FORM, ERROR_FORMS, partial(page_form, app))
     install_errors(app, refusals, options.clients, forms)
     install_budget_errors(app, forms)
     app.add_middleware(

@@ -1,5 +1,13 @@
 """Ports: narrow protocols between the core and the outside, one per user, and their values."""
 
+from reelhook.ports.activity import (
+    ActivityStore,
+    AttemptTally,
+    JobTally,
+    Lag,
+    LatestEvent,
+    RenderTime,
+)
 from reelhook.ports.api_keys import ApiKeyStore, GrantReads
 from reelhook.ports.archive import (
     ArchivedFileReads,
@@ -37,6 +45,7 @@ from reelhook.ports.event_feed import EventPage, FeedStore, FollowStore
 from reelhook.ports.job_records import (
     ALL_JOBS,
     ANY_BYTES,
+    SCANNED_MAX,
     SOLE_HOLDER,
     Acceptance,
     Change,
@@ -113,6 +122,7 @@ __all__ = [
     "ANY_BYTES",
     "DELIVERY_STATES",
     "PROBES_READ",
+    "SCANNED_MAX",
     "SEEN_MILLISECONDS_MAX",
     "SOLE_HOLDER",
     "Acceptance",
@@ -121,10 +131,12 @@ __all__ = [
     "AccountRecord",
     "AccountStatusReads",
     "AccountStatusStore",
+    "ActivityStore",
     "ApiKeyStore",
     "ArchiveRemovalStore",
     "ArchiveStore",
     "ArchivedFileReads",
+    "AttemptTally",
     "AuditFilter",
     "AuditPage",
     "AuditStore",
@@ -169,8 +181,11 @@ __all__ = [
     "JobPage",
     "JobReads",
     "JobStore",
+    "JobTally",
     "JobWrites",
     "KnownEntriesReads",
+    "Lag",
+    "LatestEvent",
     "Lease",
     "LeaseStore",
     "ListedJob",
@@ -199,6 +214,7 @@ __all__ = [
     "RefusalReports",
     "RefusedJob",
     "Removal",
+    "RenderTime",
     "Resend",
     "ResendStore",
     "RetentionStore",
