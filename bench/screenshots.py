@@ -108,6 +108,7 @@ async def fill(stage: Stage, simulator: Any, state: str) -> None:
     await stage.call("POST", "/api/keys", {"name": "shop backend", "scopes": ["submit", "read"]})
     await stage.call("POST", "/api/keys", {"name": "grafana", "scopes": ["read"]})
     budget = {"jobsPerDay": 200, "moneyPerDay": {"USD": 25}, "moneyPerMonth": {"USD": 400}}
+    budget["unknownPrice"] = {"USD": 0.4}
     await stage.call("PUT", "/api/projects/default/budgets", budget)
     simulator.faults(Faults(queue_seconds=0, render_seconds=0.2))
     first = [await stage.submit(prompt) for prompt in PROMPTS]
@@ -140,12 +141,12 @@ async def stage(state: str, **overrides: Any) -> AsyncIterator[Stage]:
             data_dir=folder,
             allow_networks="127.0.0.0/8",
             webhook_secret="a secret of the pictures",
-            openai_base_url=simulated.base_url,
-            openai_api_key="simulated",
             poll_seconds=0.5,
             **{"api_key": KEY, **overrides},
         )
-        server = await stack.enter_async_context(bootstrap.server(settings))
+        server = await stack.enter_async_context(
+            bootstrap.server(settings, simulator_url=simulated.root_url)
+        )
         headers = {"Authorization": f"Bearer {KEY}"}
         session = await stack.enter_async_context(aiohttp.ClientSession(headers=headers))
         made = Stage(session, server.url, hooks)
@@ -185,7 +186,9 @@ def pages_of(made: Stage) -> dict[str, str]:
     return pages
 
 
-async def shoot(browser: Browser, made: Stage, state: str, folder: Path, wanted: Sequence[str]) -> None:
+async def shoot(
+    browser: Browser, made: Stage, state: str, folder: Path, wanted: Sequence[str]
+) -> None:
     """Write the pictures of a state."""
     for theme in THEMES:
         for width, (across, down) in WIDTHS.items():

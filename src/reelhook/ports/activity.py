@@ -103,5 +103,5 @@ class ActivityStore(Protocol):
         ...
 
     async def latest_events(self, limit: int, project: str | None = None) -> list[LatestEvent]:
-        """Return the latest events of all jobs, newest first."""
+        """Return the latest changes of status among the newest events, newest first."""
         ...

@@ -65,7 +65,7 @@ class Parts:
             tag,
             part_id,
             classes,
-            Markup(caller()),  # noqa: S704 - the template has escaped it
+            Markup(caller().strip()),  # noqa: S704 - the template has escaped it
         )
         self.all.append(Part(part_id, str(html)))
         return html

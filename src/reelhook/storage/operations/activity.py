@@ -12,6 +12,10 @@ _RECENT_ATTEMPTS = 200
 """The newest attempts among which the last success is looked for."""
 
 
+_RECENT_EVENTS = 1000
+"""The newest events among which changes of status are looked for."""
+
+
 def _steered(project: str | None, number: int) -> tuple[str, list[str]]:
     """Return the condition of a project, so that its index is not the one that is used.
 
@@ -147,13 +151,13 @@ def last_arrival(project: str | None = None) -> Operation[Instant | None]:
 
 
 def latest_events(limit: int, project: str | None = None) -> Operation[list[LatestEvent]]:
-    """Return the latest events of all jobs, newest first."""
-    owned, owner = of_project(project, 2)
+    """Return the latest changes of status among the newest events, newest first."""
+    owned, owner = of_project(project, 3)
     rows = yield Statement(
         "SELECT e.id, e.job_id, e.kind, e.status, e.progress, e.occurred_at, e.project, j.title"
         " FROM (SELECT * FROM events WHERE position IS NOT NULL AND length(body) > 0"
-        f"{owned} ORDER BY position DESC LIMIT ?1) AS e JOIN jobs j ON j.id = e.job_id"
-        " ORDER BY e.position DESC",
-        (limit, *owner),
+        f"{owned} ORDER BY position DESC LIMIT ?2) AS e JOIN jobs j ON j.id = e.job_id"
+        " WHERE e.kind <> 'progress' ORDER BY e.position DESC LIMIT ?1",
+        (limit, _RECENT_EVENTS, *owner),
     )
     return [LatestEvent(*row) for row in rows]

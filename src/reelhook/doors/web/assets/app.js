@@ -30,10 +30,8 @@
     const button = event.target.closest("[data-copy]");
     if (!button) return;
     await navigator.clipboard.writeText(button.dataset.copy);
-    const sign = button.firstElementChild;
-    const before = sign.textContent;
-    sign.textContent = "✓";
-    setTimeout(() => { sign.textContent = before; }, 1200);
+    button.classList.add("copied");
+    setTimeout(() => button.classList.remove("copied"), 1200);
   });
 
   // -- theme
