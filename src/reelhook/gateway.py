@@ -23,7 +23,9 @@ from reelhook.ports import (
     SOLE_HOLDER,
     ActivityStore,
     ApiKeyStore,
+    ArchivedFileReads,
     AttemptTally,
+    AttentionStore,
     AuditFilter,
     AuditStore,
     BudgetStore,
@@ -47,6 +49,7 @@ from reelhook.ports import (
     Lag,
     LatestEvent,
     ListedJob,
+    Objects,
     OperationsStore,
     ProjectStore,
     Provider,
@@ -63,6 +66,7 @@ from reelhook.ports import (
     Undelivered,
 )
 from reelhook.service.activity import Activity, LastDay, Percentiles, Running, percentiles
+from reelhook.service.attention import Attention
 from reelhook.service.audit import Audit
 from reelhook.service.authentication import (
     Authentication,
@@ -71,12 +75,14 @@ from reelhook.service.authentication import (
     RequestCredential,
 )
 from reelhook.service.budgets import Budgets, BudgetStatus
+from reelhook.service.cause_facts import CauseFacts, CauseSettings
 from reelhook.service.client_calls import ClientCalls
 from reelhook.service.content import Contents
 from reelhook.service.deliveries import Deliveries
 from reelhook.service.destinations import Destinations
 from reelhook.service.endpoints import EndpointFields, Endpoints
 from reelhook.service.feed import Feed, FeedReads
+from reelhook.service.finished_file import FinishedFile
 from reelhook.service.followers import Followers
 from reelhook.service.in_doubt import InDoubtSubmissions
 from reelhook.service.jobs import Jobs
@@ -100,6 +106,7 @@ __all__ = [
     "AuditFilter",
     "Authentication",
     "BudgetStatus",
+    "CauseSettings",
     "Clock",
     "Content",
     "CostLine",
@@ -108,6 +115,7 @@ __all__ = [
     "DeliveryPage",
     "EndpointFields",
     "EventPage",
+    "FinishedFile",
     "Follower",
     "Gateway",
     "IdempotencyKey",
@@ -152,6 +160,7 @@ class Gateway:
     remixes: Remixes
     waiting: WaitingReasons
     activity: Activity
+    attention: Attention
     content: Contents
     feed: Feed
     in_doubt: InDoubtSubmissions
@@ -184,6 +193,8 @@ class GatewayStore(
     AuthenticationStore,
     AuditStore,
     BudgetStore,
+    AttentionStore,
+    ArchivedFileReads,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -205,12 +216,16 @@ def build_gateway(
     has_default_endpoint: bool,
     submit_wait_seconds: float,
     overlap_hours: float,
-    poll_seconds: float,
+    causes: CauseSettings,
     clock: Clock,
     random: Random,
     process: str | None = None,
+    objects: Objects | None = None,
+    redirects_to_objects: bool = False,
 ) -> Gateway:
     """Build the use cases. `process` names this process, if others use the database too.
+
+    `objects` is the archive, if there is one; `redirects_to_objects`: clients may be sent there.
 
     `submit_wait_seconds` limits a cancel's wait for a create in flight. After a rotation, an
     endpoint's previous secret also signs for `overlap_hours`.
@@ -227,7 +242,7 @@ def build_gateway(
         submit_wait_seconds=submit_wait_seconds,
         clock=clock,
     )
-    operations = Operations(store, catalog, signals, poll_seconds=poll_seconds, clock=clock)
+    operations = Operations(store, catalog, signals, poll_seconds=causes.poll_seconds, clock=clock)
     in_doubt = InDoubtSubmissions(store, providers, signals, emit=emit, clock=clock, random=random)
     return Gateway(
         new_jobs=NewJobs(
@@ -246,7 +261,8 @@ def build_gateway(
         remixes=Remixes(store),
         waiting=WaitingReasons(store, clock),
         activity=Activity(store, operations.costs, clock),
-        content=Contents(store, providers),
+        attention=Attention(store, CauseFacts(store, catalog, causes, clock), clock),
+        content=Contents(store, providers, objects, redirects=redirects_to_objects),
         feed=Feed(store, signals, followers),
         in_doubt=in_doubt,
         endpoints=Endpoints(

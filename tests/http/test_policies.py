@@ -25,9 +25,12 @@ from reelhook.doors.policy import (
 )
 
 JOB = "/api/sora/videos/{job_id}/download"
+POSTER = "/api/sora/videos/{job_id}/poster"
 OTHERS = {
     ("GET", JOB): Policy.SIGNED_DOWNLOAD,
     ("HEAD", JOB): Policy.SIGNED_DOWNLOAD,
+    ("GET", POSTER): Policy.SIGNED_DOWNLOAD,
+    ("HEAD", POSTER): Policy.SIGNED_DOWNLOAD,
     ("GET", "/api/download"): Policy.SIGNED_DOWNLOAD,
     ("HEAD", "/api/download"): Policy.SIGNED_DOWNLOAD,
     ("POST", "/providers/{provider}/webhook/{token}"): Policy.CALLBACK,
@@ -100,6 +103,7 @@ def test_the_routes_that_serve_a_browser_token_are_these() -> None:
         ("/api/videos/status/{job_id}", "job_id"),
         ("/api/jobs/events", "jobIds"),
         (JOB, "job_id"),
+        (POSTER, "job_id"),
         ("/api/download", "jobId"),
     }
 
@@ -116,6 +120,7 @@ def test_the_routes_that_serve_a_browser_token_are_these() -> None:
         ("POST", "/providers/fal", (Policy.KEY, None)),
         ("GET", "/api/jobs/job_1", (Policy.KEY, "job_1")),
         ("HEAD", "/api/sora/videos/job_1/download", (Policy.SIGNED_DOWNLOAD, "job_1")),
+        ("GET", "/api/sora/videos/job_1/poster", (Policy.SIGNED_DOWNLOAD, "job_1")),
         ("POST", "/api/sora/videos/job_1/download", (Policy.SIGNED_DOWNLOAD, "job_1")),
         ("GET", "/api/sora/videos/a/b/download", (Policy.KEY, None)),
         ("GET", "/api/download", (Policy.SIGNED_DOWNLOAD, None)),

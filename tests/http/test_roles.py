@@ -54,6 +54,8 @@ RULES: dict[str, Scope | Policy] = {
     "GET /api/videos/status/{job_id}": Scope.READ,
     "GET /api/sora/videos/{job_id}/download": Scope.READ,
     "HEAD /api/sora/videos/{job_id}/download": Scope.READ,
+    "GET /api/sora/videos/{job_id}/poster": Scope.READ,
+    "HEAD /api/sora/videos/{job_id}/poster": Scope.READ,
     "GET /api/download": Scope.READ,
     "HEAD /api/download": Scope.READ,
     "GET /api/jobs/events": Scope.READ,
@@ -132,6 +134,8 @@ OF_TOKENS = {
     "GET /api/jobs/events",
     "GET /api/sora/videos/{job_id}/download",
     "HEAD /api/sora/videos/{job_id}/download",
+    "GET /api/sora/videos/{job_id}/poster",
+    "HEAD /api/sora/videos/{job_id}/poster",
     "GET /api/download",
     "HEAD /api/download",
 }

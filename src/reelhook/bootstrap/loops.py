@@ -3,6 +3,9 @@
 from functools import partial
 
 from reelhook.bootstrap.components import Components
+from reelhook.engine.archive.archive import Archive
+from reelhook.engine.archive.shared import SharedArchive
+from reelhook.engine.archive.upkeep import Enrolling, SpoolUpkeep
 from reelhook.engine.delivering.deliver import Deliver
 from reelhook.engine.delivering.notify import Notify
 from reelhook.engine.delivering.redeliver import Redeliver
@@ -50,11 +53,17 @@ def process_loops(parts: Components, leases: Leases) -> tuple[Deliver, PauseSync
 
 
 def account_loops(
-    parts: Components, leases: Leases, calls: PaidCalls, account: str, lease: Lease
+    parts: Components,
+    leases: Leases,
+    calls: PaidCalls,
+    account: str,
+    lease: Lease,
+    archive: SharedArchive | None = None,
 ) -> list[Loop]:
     """Return the loops of an account under one lease.
 
     `calls` outlives the lease: the next lease of the account may begin while calls are in flight.
+    Without `archive` finished files are not kept.
     """
     leased = _leased_account(parts, leases, account, lease)
     listing = AccountListing(parts.store, leased, parts.clock)
@@ -62,7 +71,9 @@ def account_loops(
     submit = _submit(parts, leases, leased, listing, fallback, calls)
     return [
         submit,
-        AccountStatusPublisher(parts.store, lease, leased.health, account=account),
+        AccountStatusPublisher(
+            parts.store, lease, leased.health, account=account, clock=parts.clock
+        ),
         _resolve(parts, leased, listing, fallback, submit),
         ListingDelay(leased, listing, parts.pause, parts.clock),
         Watch(
@@ -76,7 +87,29 @@ def account_loops(
             emit=parts.emit,
             clock=parts.clock,
         ),
+        *_archive(parts, leased, archive),
     ]
+
+
+def _archive(parts: Components, leased: LeasedAccount, archive: SharedArchive | None) -> list[Loop]:
+    if archive is None:
+        return []
+    return [Archive(parts.store, leased, archive, parts.signals, clock=parts.clock)]
+
+
+def shared_archive(parts: Components) -> SharedArchive | None:
+    """Return the parts of the archive that all accounts of a process share; None: it is off."""
+    if parts.objects is None:
+        return None
+    folder = parts.settings.data_dir / "spool"
+    return SharedArchive.of(parts.objects, folder, parts.signals, parts.clock)
+
+
+def spool_loops(parts: Components, archive: SharedArchive | None) -> list[Loop]:
+    """Return the loops over this machine's spool."""
+    if archive is None:
+        return []
+    return [SpoolUpkeep(parts.store, archive.spool, parts.signals, clock=parts.clock)]
 
 
 def maintenance_loops(parts: Components, lease: Lease) -> list[Loop]:
@@ -111,6 +144,11 @@ def maintenance_loops(parts: Components, lease: Lease) -> list[Loop]:
             clock=parts.clock,
         ),
         ClosedProjects(parts.store, parts.signals, clock=parts.clock),
+        *(
+            [Enrolling(parts.store, parts.signals, clock=parts.clock)]
+            if parts.objects is not None
+            else []
+        ),
     ]
 
 

@@ -7,9 +7,15 @@ from functools import partial
 import structlog
 
 from reelhook.bootstrap.components import Components
-from reelhook.bootstrap.loops import account_loops, maintenance_loops, process_loops
+from reelhook.bootstrap.loops import (
+    account_loops,
+    maintenance_loops,
+    process_loops,
+    shared_archive,
+    spool_loops,
+)
 from reelhook.engine.leases import MAINTENANCE_ID, Leases, account_id
-from reelhook.engine.runner import Runner
+from reelhook.engine.runner import Loop, Runner
 from reelhook.engine.submitting.paid_calls import PaidCalls
 from reelhook.engine.worker import Worker, WorkerIdentity
 
@@ -22,17 +28,21 @@ STORE_POLL_SECONDS = 1.0
 async def working(parts: Components, identity: WorkerIdentity) -> AsyncIterator[None]:
     """Run the loops until the block ends."""
     leases = Leases()
+    archive = shared_archive(parts)
     loops = process_loops(parts, leases)
     deliver, *_ = loops
     alone = identity.lease_seconds is None
-    runner = Runner(loops, parts.clock, look_seconds=None if alone else STORE_POLL_SECONDS)
+    every: list[Loop] = [*loops, *spool_loops(parts, archive)]
+    runner = Runner(every, parts.clock, look_seconds=None if alone else STORE_POLL_SECONDS)
     worker = Worker(
         parts.store,
         leases,
         runner,
         {
             **{
-                account_id(account): partial(account_loops, parts, leases, PaidCalls(), account)
+                account_id(account): partial(
+                    account_loops, parts, leases, PaidCalls(), account, archive=archive
+                )
                 for account in parts.accounts.providers
             },
             MAINTENANCE_ID: partial(maintenance_loops, parts),
@@ -52,4 +62,6 @@ async def working(parts: Components, identity: WorkerIdentity) -> AsyncIterator[
         yield
     finally:
         await worker.stop()
+        if archive is not None:
+            archive.spool.close()
         log.info("Sora polling service stopped", emoji="⏹️")

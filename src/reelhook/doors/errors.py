@@ -32,6 +32,11 @@ from reelhook.domain.errors import (
     UnknownCallbackError,
     WebhookVerificationError,
 )
+from reelhook.domain.file_errors import (
+    ArchivedFileUnavailableError,
+    ContentRemovedError,
+    PosterNotReadyError,
+)
 from reelhook.doors.clients import RefusedClients, client_address
 from reelhook.doors.error_form import ErrorForm, ErrorForms, ErrorReply
 from reelhook.doors.error_messages import http_message
@@ -66,9 +71,12 @@ _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (ProjectConflictError, 409),
     (ProjectClosedError, 403),
     (NoEncryptionKeyError, 409),
+    (PosterNotReadyError, 404),
     (ContentMissingError, 410),
+    (ContentRemovedError, 410),
     (IdempotencyKeyReusedError, 422),
     (ProviderError, 502),
+    (ArchivedFileUnavailableError, 502),
 )
 _HTTP_CODES = {
     400: "invalid_request",
@@ -78,6 +86,7 @@ _HTTP_CODES = {
     405: METHOD_NOT_ALLOWED[0],
     413: "request_too_large",
     415: "unsupported_media_type",
+    416: "range_not_satisfiable",
     503: "unavailable",
 }
 _MESSAGES = {
@@ -150,7 +159,7 @@ def install_errors(
         form = forms.of(request.scope)
         if isinstance(error, InvalidRequestError):
             return form.respond(_wrong_field(form, status, error))
-        return form.respond(error_reply(error, status))
+        return form.respond(error_reply(error, status, _retry_after(error)))
 
     @app.exception_handler(StoreError)
     async def _store(request: Request, error: StoreError) -> Response:
@@ -217,6 +226,12 @@ def error_reply(
         facts=error.facts,
         headers=headers or {},
     )
+
+
+def _retry_after(error: ReelhookError) -> dict[str, str]:
+    if isinstance(error, PosterNotReadyError):
+        return {"Retry-After": str(error.retry_after_seconds)}
+    return {}
 
 
 def _wrong_field(form: ErrorForm, status: int, error: InvalidRequestError) -> ErrorReply:

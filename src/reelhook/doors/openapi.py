@@ -62,7 +62,7 @@ def _operations(
 
 
 def _describe_refusals(operation: dict[str, Any], policy: Policy) -> None:
-    """Add the guard's refusals, in the form of the door's other errors."""
+    """Add the guard's refusals, and the bodies of errors, in the form of the door."""
     responses = operation["responses"]
     refusals = {} if policy in _WITHOUT_KEY else dict(_REFUSALS)
     if "requestBody" in operation:
@@ -70,5 +70,8 @@ def _describe_refusals(operation: dict[str, Any], policy: Policy) -> None:
     for status, meaning in refusals.items():
         response = responses.setdefault(status, {**responses["4XX"], "description": meaning})
         response["headers"] = response.get("headers", {}) | _HEADERS.get(status, {})
+    for status, response in responses.items():
+        if status[0] in "45" and "content" not in response:
+            response["content"] = responses[f"{status[0]}XX"]["content"]
     # In the order of their statuses: ranges stand for all that is not listed.
     operation["responses"] = {status: responses[status] for status in sorted(responses)}

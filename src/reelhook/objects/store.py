@@ -1,25 +1,38 @@
 """Objects in a folder or a bucket, by the library obstore, which speaks to each kind of store."""
 
+import asyncio
 import os
+import re
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store, from_url
 
 from reelhook.domain.errors import ObjectMissingError, ObjectStoreError
 from reelhook.ports import ObjectBytes, ObjectInfo
 
+if TYPE_CHECKING:  # obstore has some of these names for type checkers only
+    from obstore import GetResult
+    from obstore.store import ClientConfig, RetryConfig
+
 PART_BYTES = 8 * 1024 * 1024
 PARTS_AT_ONCE = 2
 """So an upload takes 16 MiB of memory, whatever the size of its file."""
 CHUNK_BYTES = 256 * 1024
+RETRY_SECONDS = 10.0
+"""A request is repeated for so long; then the callers try again, after longer waits."""
+_QUERY = re.compile(r"\?[^\s\"']*")
+"""The query of a URL in a message: it may hold a signature."""
+_CLIENT: "ClientConfig" = {"connect_timeout": "5s", "timeout": "60s"}
+_RETRY: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=RETRY_SECONDS)}
 
 
 class ObstoreObjects:
@@ -35,7 +48,7 @@ class ObstoreObjects:
         self._folder = Path(unquote(urlsplit(url).path)) if is_folder else None
         with _named(url):
             self._store: ObjectStore = (
-                from_url(url)
+                from_url(url, client_options=_CLIENT, retry_config=_RETRY)
                 if self._folder is None
                 else LocalStore(self._folder, mkdir=True, automatic_cleanup=True)
             )
@@ -51,6 +64,8 @@ class ObstoreObjects:
                 chunk_size=PART_BYTES,
                 max_concurrency=PARTS_AT_ONCE,
             )
+            if self._folder is not None:
+                await asyncio.to_thread(_make_durable, self._folder / key)
 
     async def put_bytes(self, key: str, body: bytes, content_type: str) -> None:
         """See `Objects.put_bytes`."""
@@ -73,7 +88,7 @@ class ObstoreObjects:
             found = await obstore.get_async(self._store, key, options=options)  # type: ignore[arg-type] # the stub wants a TypedDict
         yield ObjectBytes(found.meta["size"], self._chunks(found))
 
-    async def _chunks(self, found: obstore.GetResult) -> AsyncIterator[bytes]:
+    async def _chunks(self, found: "GetResult") -> AsyncIterator[bytes]:
         with _named(self.name):
             async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
                 yield bytes(chunk)
@@ -122,8 +137,12 @@ class ObstoreObjects:
             if read == body:
                 step = "delete"
             await self.delete([key])
+        except ObjectMissingError as error:  # a bucket that does not exist
+            raise ObjectStoreError(self.name, error.reason, step=step, refused=True) from error
         except ObjectStoreError as error:
-            raise ObjectStoreError(self.name, error.reason, step=step) from error
+            raise ObjectStoreError(
+                self.name, error.reason, step=step, refused=error.refused
+            ) from error
         if step == "read":
             raise ObjectStoreError(self.name, "it returned other bytes than were written")
 
@@ -139,6 +158,16 @@ class ObstoreObjects:
         return usage.free, usage.total
 
 
+def _make_durable(path: Path) -> None:
+    """Write a file and its name to the disk, so that a crash of the machine keeps both."""
+    for place in (path, path.parent):
+        descriptor = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def _range(start: int, end: int | None) -> object:
     return {"offset": start} if end is None else (start, end)
 
@@ -150,6 +179,8 @@ def _named(name: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise ObjectMissingError(name, _reason(error)) from None
+    except (PermissionError, PermissionDeniedError, UnauthenticatedError) as error:
+        raise ObjectStoreError(name, _reason(error), refused=True) from None
     except (TimeoutError, BaseError, OSError, ValueError) as error:
         raise ObjectStoreError(name, _reason(error)) from None
 
@@ -159,4 +190,4 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]
+    return _QUERY.sub("?...", lines[0])[:300]

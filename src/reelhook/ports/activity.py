@@ -66,7 +66,7 @@ class LatestEvent:
 class ActivityStore(Protocol):
     """Reads what happened lately. With a `project`, it is that of this project alone."""
 
-    async def unfinished_jobs(self, most: int, project: str | None = None) -> dict[str, int]:
+    async def unfinished_counts(self, most: int, project: str | None = None) -> dict[str, int]:
         """Return the number of jobs of each status that is not terminal, counted up to `most`."""
         ...
 
@@ -90,7 +90,7 @@ class ActivityStore(Protocol):
         """Return the numbers of the newest attempts, at most `most`, that began since then."""
         ...
 
-    async def render_times(self, most: int, project: str | None = None) -> list[RenderTime]:
+    async def latest_render_times(self, most: int, project: str | None = None) -> list[RenderTime]:
         """Return the times of the newest completed jobs."""
         ...
 

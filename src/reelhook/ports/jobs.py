@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from reelhook.domain.archive import ArchivedFile
 from reelhook.domain.audit import AuditEntry
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
@@ -135,6 +136,17 @@ class Recorder(Protocol):
 
         A job is skipped if it has changed since it was read, has ended, or its lease was lost
         (None: no lease is required).
+        """
+        ...
+
+    async def record_after_end(
+        self, change: Change, file: ArchivedFile | None = None, lease: Lease | None = None
+    ) -> bool:
+        """Write a change of a job that has ended, with its events, in one transaction.
+
+        Only the facts that may change after the end are written. `file` is the new state of the
+        job's file. Return False, and write nothing, if the job has changed since it was read, was
+        deleted or has not ended, if the file no longer waits, or if the lease was lost.
         """
         ...
 

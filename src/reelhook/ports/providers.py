@@ -12,11 +12,16 @@ from reelhook.domain.request import VideoRequest
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A finished file as a stream. `status` is 200, 206, or 416 (no such range)."""
+    """A finished file as a stream. `status` is 200, 206, or 416 (no such range).
+
+    `ends_by_closing`: the end of the connection is the end of the file, so a file that broke off
+    looks whole.
+    """
 
     status: int
     headers: Mapping[str, str]
     chunks: AsyncIterator[bytes]
+    ends_by_closing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +143,6 @@ class Reads(ProviderIdentity, Protocol):
         ...
 
 
-class CreatesAndReads(Creates, Reads, Protocol):
-    """The part of a provider that workers use."""
-
-
 class Cancels(Protocol):
     """Cancels jobs of a provider."""
 
@@ -175,6 +176,10 @@ class FileReads(Protocol):
         ...
 
 
+class CreatesAndReads(Creates, Reads, FileReads, Protocol):
+    """The part of a provider that workers use."""
+
+
 class Webhooks(Protocol):
     """Reads webhooks of a provider."""
 
@@ -199,7 +204,7 @@ class Checks(Protocol):
         ...
 
 
-class Provider(CreatesAndReads, Cancels, MayRemix, FileReads, Webhooks, Checks, Protocol):
+class Provider(CreatesAndReads, Cancels, MayRemix, Webhooks, Checks, Protocol):
     """One credential at one provider, with everything an adapter implements."""
 
     models: Sequence[Model]

@@ -110,7 +110,7 @@ class Activity:
 
         async def read() -> Running:
             jobs, oldest, due, arrival = await asyncio.gather(
-                self.store.unfinished_jobs(COUNTED_MAX + 1, project),
+                self.store.unfinished_counts(COUNTED_MAX + 1, project),
                 self.store.oldest_unfinished(project),
                 self.store.deliveries_due(COUNTED_MAX + 1, project),
                 self.store.last_arrival(project),
@@ -144,7 +144,7 @@ class Activity:
         project = self._project(caller)
 
         async def read() -> list[RenderTime]:
-            return await self.store.render_times(SAMPLES_MAX, project)
+            return await self.store.latest_render_times(SAMPLES_MAX, project)
 
         return await self._shared(("renders", project), read, KEPT_MILLISECONDS)
 

@@ -97,7 +97,9 @@ async def status(job_id: str, context: ContextOf) -> StatusResponse:
     """Return a job's status, for clients that missed a webhook."""
     stored = await context.gateway.jobs.job(context.caller, job_id)
     waiting = await context.gateway.waiting.of(context.caller, stored.job)
-    return status_response(stored, context.video_url(job_id), waiting)
+    has_poster = await context.gateway.content.with_poster(context.caller, [stored.job])
+    poster_url = context.poster_url(job_id) if has_poster else None
+    return status_response(stored, context.video_url(job_id), poster_url, waiting)
 
 
 def _video(body: GenerateBody, version: str, default_model: str | None) -> VideoRequest:

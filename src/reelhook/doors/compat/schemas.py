@@ -132,6 +132,7 @@ class StatusResponse(LabelledResponse):
     updated_at: str
     video_available: bool
     video_url: str | None
+    poster_url: str | None = Field(description="null while there is no poster")
     sora_job_id: str | None = Field(alias="sora_job_id")
     sora_status: str | None = Field(alias="sora_status")
     sora_progress: int = Field(alias="sora_progress")
@@ -144,9 +145,12 @@ class StatusResponse(LabelledResponse):
 
 
 def status_response(
-    stored: StoredJob, video_url: str, waiting: Waiting | None = None
+    stored: StoredJob,
+    video_url: str,
+    poster_url: str | None = None,
+    waiting: Waiting | None = None,
 ) -> StatusResponse:
-    """Return a job's status in the first client's terms."""
+    """Return a job's status in the first client's terms. `poster_url` None: it has no poster."""
     job = stored.job
     ready = job.status is Status.COMPLETED
     return StatusResponse(
@@ -159,6 +163,7 @@ def status_response(
         updated_at=iso(job.updated_at),
         video_available=ready,
         video_url=video_url if ready else None,
+        poster_url=poster_url,
         sora_job_id=job.provider_job_id,
         sora_status=_sora_status(job),
         sora_progress=job.progress,

@@ -1,112 +1,83 @@
-"""What needs a person: each cause with its words, since when, and the remedy."""
+"""What needs a person: each cause with its words, and the page on which it can be ended."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from reelhook.domain.endpoint import Disabled, Endpoint, shown_url
+from reelhook.domain.caller import Caller
+from reelhook.domain.causes.cause import Cause, Harm, HeldUp, Thing
 from reelhook.domain.event import Instant
+from reelhook.doors.causes import CauseWords, words_of
+from reelhook.doors.web.states import State
 from reelhook.doors.web.view import View
-from reelhook.gateway import AccountStats, ListedJob
+
+_TONES = {
+    Harm.MONEY: State("money", "doubt", "question"),
+    Harm.STOPPED: State("stopped", "bad", "stop"),
+    Harm.WEBHOOKS: State("webhooks", "warn", "retry"),
+    Harm.SLOW: State("slow", "wait", "queue"),
+}
+_ONE = {Thing.JOBS: "job", Thing.WEBHOOKS: "webhook", Thing.FILES: "file"}
 
 
 @dataclass(frozen=True, slots=True)
-class Attention:
-    """One cause that holds something up. `to` is the page of the remedy."""
+class ShownCause:
+    """A cause in words. `held` is what it holds up, like `214 jobs`; `to` is its page."""
 
-    cause: str
-    tone: str
-    message: str
+    name: str
+    state: State
+    words: CauseWords
     since: Instant | None
-    next: str
-    remedy: str
-    to: str
+    next_at: Instant | None
+    held: str | None = None
+    to: str | None = None
+    job_ids: tuple[str, ...] = ()
 
 
-async def attention_of(
-    view: View, held_back: Sequence[Endpoint], accounts: Sequence[AccountStats]
-) -> list[Attention]:
-    """Return what needs a person, the worst first."""
-    in_doubt = await view.gateway.in_doubt.jobs(view.who, 1)
-    return [
-        *(_in_doubt(view, listed) for listed in in_doubt.jobs),
-        *_accounts(view, accounts),
-        *_endpoints(view, held_back),
-    ]
-
-
-def _in_doubt(view: View, oldest: ListedJob) -> Attention:
-    return Attention(
-        "in_doubt",
-        "doubt",
-        "It is not known whether a provider has some jobs, so they may be paid for",
-        oldest.job.doubt_since or oldest.job.updated_at,
-        "They are not sent again by themselves.",
-        "Adopt or abandon them",
-        view.to("jobs", q="status:doubt"),
+def shown_cause(cause: Cause, caller: Caller) -> ShownCause:
+    """Return a cause as a page shows it."""
+    state = _TONES[cause.name.harm]
+    return ShownCause(
+        cause.name.value, state, words_of(cause, caller), cause.since, cause.next_at
     )
 
 
-def _accounts(view: View, accounts: Sequence[AccountStats]) -> Iterator[Attention]:
-    to = view.to("providers")
-    for account in accounts:
-        if account.error is not None:
-            yield Attention(
-                "account_refused",
-                "bad",
-                f"{account.id} refuses its key: {account.error}",
-                None,
-                f"{account.waiting + account.in_flight} jobs wait for it.",
-                "Set another key",
-                to,
-            )
-        elif account.unread is not None:
-            yield Attention(
-                "provider_down",
-                "bad",
-                f"{account.id} does not say how jobs are: {account.unread.last_response}",
-                account.unread.since,
-                "It is asked again in every round.",
-                "See the account",
-                to,
-            )
-        elif account.refused is not None and account.refused.waiting.tries != 0:
-            yield Attention(
-                "rate_limited",
-                "warn",
-                f"{account.id} takes no more jobs: {account.refused.waiting.last_response}",
-                account.refused.waiting.since,
-                "They are sent again by themselves.",
-                "See the account",
-                to,
-            )
+async def attention_of(view: View) -> list[ShownCause]:
+    """Return what needs a person, the worst first."""
+    return [_shown_row(view, row) for row in await view.gateway.attention.all(view.who)]
 
 
-def _endpoints(view: View, held_back: Sequence[Endpoint]) -> Iterator[Attention]:
-    for endpoint in held_back:
-        called = endpoint.description or shown_url(endpoint.url)
-        to = view.to("webhooks", endpoint.id)
-        if endpoint.disabled is not None:
-            why = {
-                Disabled.OPERATOR: "is disabled",
-                Disabled.FAILING: "is disabled, since it failed for 5 days",
-                Disabled.GONE: "is disabled, since it responded with 410",
-            }[endpoint.disabled]
-            yield Attention(
-                "endpoint_disabled",
-                "off",
-                f"{called} {why}",
-                endpoint.disabled_at,
-                "Its events wait until it is enabled.",
-                "Enable it",
-                to,
-            )
-        elif endpoint.health.open:
-            yield Attention(
-                "endpoint_open",
-                "bad",
-                f"{called} has failed {endpoint.health.failures} times: webhooks are held back",
-                endpoint.health.failing_since,
-                "One request at a time probes it.",
-                "See its attempts",
-                to,
-            )
+def _shown_row(view: View, row: HeldUp) -> ShownCause:
+    one = shown_cause(row.cause, view.who)
+    held = None
+    if row.count:
+        more = "+" if row.more else ""
+        plural = "" if row.count == 1 else "s"
+        held = f"{row.count:,}{more} {_ONE[row.things]}{plural}"
+    return ShownCause(
+        one.name, one.state, one.words, one.since, one.next_at, held, _page_of(view, row), row.job_ids
+    )
+
+
+def _page_of(view: View, row: HeldUp) -> str:
+    """Return the address of the page on which a cause can be ended, or seen."""
+    facts = row.cause.facts
+    if (endpoint := facts.get("endpoint")) is not None:
+        return view.to("webhooks", endpoint)
+    match row.cause.name.harm, row.things:
+        case Harm.MONEY, Thing.FILES:
+            return view.to("archive")
+        case Harm.MONEY, _:
+            return view.to("jobs", row.job_ids[0]) if len(row.job_ids) == 1 else _doubt(view, row)
+        case Harm.WEBHOOKS, _:
+            return view.to("webhooks")
+    if row.cause.name.value in {"paused", "store_slow", "no_worker"}:
+        return view.to("system")
+    if row.cause.name.value == "over_budget":
+        return view.to("costs")
+    if row.cause.name.value == "archive_paused":
+        return view.to("archive")
+    return view.to("providers")
+
+
+def _doubt(view: View, row: HeldUp) -> str:
+    in_doubt = row.cause.name.value.startswith("in_doubt")
+    return view.to("jobs", q="status:doubt" if in_doubt else None)

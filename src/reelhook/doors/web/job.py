@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reelhook.domain.archive import ArchivedFile, PosterState
 from reelhook.domain.caller import Scope
 from reelhook.domain.delivery import Attempt
 from reelhook.domain.errors import InvalidRequestError
@@ -14,6 +15,7 @@ from reelhook.domain.labels import labels_of
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.request_media import media_of
 from reelhook.doors.web.actions import Done, Form, Result, action
+from reelhook.doors.web.attention import shown_cause
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.timeline import spans_of
 from reelhook.doors.web.view import View
@@ -47,12 +49,16 @@ async def job(view: View) -> Mapping[str, Any]:
     deliveries = await _deliveries(view, job_id)
     parsed = [json.loads(event.body) for event in events]
     one = stored.job
+    causes = (await gateway.attention.causes_of_jobs(who, [one])).get(job_id, ())
+    file = await gateway.content.file(who, job_id)
     return {
         "job": one,
         "stored": stored,
         "title": stored.request.title or one.id,
         "video": _video(view, one),
-        "waiting": await gateway.waiting.of(who, one),
+        "causes": [shown_cause(cause, who) for cause in causes],
+        "file": file,
+        "poster": _poster(view, one, file),
         "position": await gateway.jobs.queue_position(who, one),
         "spans": spans_of(one, parsed, _arrived_at(deliveries), view.now),
         "deliveries": deliveries,
@@ -98,8 +104,19 @@ def _video(view: View, job: Job) -> str | None:
     """Return the address of the video on this server; None if there is none yet."""
     if job.status is not Status.COMPLETED and job.recovered_at is None:
         return None
-    path = view.to("api", "sora", "videos", job.id, "download")
-    return path + view.options.access.download_query(job.id)
+    return _signed(view, job, "download")
+
+
+def _poster(view: View, job: Job, file: ArchivedFile | None) -> str | None:
+    made = file is not None and file.poster_state is PosterState.MADE
+    return _signed(view, job, "poster") if made else None
+
+
+def _signed(view: View, job: Job, what: str) -> str:
+    # Of the full hour, so that an open page does not load its video again at each update.
+    made_at = view.now - view.now % 3_600_000
+    query = view.options.access.download_query(job.id, made_at)
+    return view.to("api", "sora", "videos", job.id, what) + query
 
 
 def _request_json(request: VideoRequest, job: Job) -> str:

@@ -8,6 +8,7 @@ from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.errors import InvalidRequestError, ReelhookError
 from reelhook.domain.event import iso
 from reelhook.doors.web.actions import Done, Form, Result, action
+from reelhook.doors.web.attention import shown_cause
 from reelhook.doors.web.filters import STATUSES, FilterError, ParsedFilter, parse_filter, with_word
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.view import View
@@ -41,14 +42,14 @@ async def jobs(view: View) -> Mapping[str, Any]:
             raise
         problem = FilterError(error.message, 0, len(text))
     running = await view.gateway.activity.running(who)
-    reasons = await view.gateway.waiting.all_of(who, [listed.job for listed in found.jobs])
+    causes = await view.gateway.attention.of_jobs(who, [listed.job for listed in found.jobs])
     return {
         "jobs": found.jobs,
         "text": text,
         "problem": problem,
         "next": found.next_cursor,
         "cursor": view.query("cursor"),
-        "reasons": reasons,
+        "causes": {job_id: shown_cause(one, who) for job_id, one in causes.items()},
         "statuses": STATUSES,
         "running": running,
         "chosen": _chosen(parsed),

@@ -44,7 +44,7 @@ async def overview(view: View) -> Mapping[str, Any]:
     events = await activity.latest_events(who)
     held_back = await gateway.endpoints.held_back(who)
     accounts = await accounts_of(view)
-    needs = await attention_of(view, held_back, accounts)
+    needs = await attention_of(view)
     return {
         "running": running,
         "started": _started(day),
@@ -57,7 +57,6 @@ async def overview(view: View) -> Mapping[str, Any]:
         "accounts": accounts,
         "needs": needs,
         "nothing_yet": not events and not running.total,
-        "paused_at": await gateway.operations.watching_paused_since(who),
     }
 
 

@@ -26,7 +26,7 @@ def _steered(project: str | None, number: int) -> tuple[str, list[str]]:
     return f" AND project IN (?{number}, ?{number})", [project]
 
 
-def unfinished_jobs(most: int, project: str | None = None) -> Operation[dict[str, int]]:
+def unfinished_counts(most: int, project: str | None = None) -> Operation[dict[str, int]]:
     """Return the number of jobs of each status that is not terminal, counted up to `most`."""
     owned, owner = _steered(project, 3)
     counts = yield from concurrently(
@@ -107,7 +107,7 @@ def attempt_tallies(
     return [AttemptTally(hour, endpoint, bool(good), count) for hour, endpoint, good, count in rows]
 
 
-def render_times(most: int, project: str | None = None) -> Operation[list[RenderTime]]:
+def latest_render_times(most: int, project: str | None = None) -> Operation[list[RenderTime]]:
     """Return the times of the newest completed jobs."""
     owned, owner = _steered(project, 2)
     rows = yield Statement(

@@ -8,7 +8,14 @@ from typing import Any
 
 from reelhook.domain.breaker import PROBE_MILLISECONDS_MIN, CircuitBreaker
 from reelhook.domain.delivery import Delivery, Outcome
-from reelhook.domain.endpoint import ALL_EVENTS, Disabled, Endpoint, EndpointKind, EventName
+from reelhook.domain.endpoint import (
+    AFTER_END_EVENTS,
+    ALL_EVENTS,
+    Disabled,
+    Endpoint,
+    EndpointKind,
+    EventName,
+)
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
@@ -24,7 +31,12 @@ def _columns(of: type[Any], *without: str) -> tuple[str, ...]:
 
 STATE_COLUMNS = _columns(Job)
 DELIVERY_COLUMNS = _columns(Delivery)
-ENDPOINT_COLUMNS = _columns(Endpoint, "health", "project_secrets")
+_AFTER_END = "after_end_events"
+"""The column of events that follow the end of a job.
+
+Processes of an earlier version read `events`, and know no such names.
+"""
+ENDPOINT_COLUMNS = (*_columns(Endpoint, "health", "project_secrets"), _AFTER_END)
 HEALTH_COLUMNS = _columns(CircuitBreaker, "window")
 REQUEST_COLUMNS = (
     "script",
@@ -234,14 +246,15 @@ def endpoint_of(row: Sequence[Any]) -> Endpoint:
     secret, *previous = row[len(columns) : len(columns) + len(_PROJECT_SECRETS)]
     health = {name: named.pop(name) for name in HEALTH_COLUMNS}
     health["probe_milliseconds"] = health["probe_milliseconds"] or PROBE_MILLISECONDS_MIN
-    events, headers, disabled = named["events"], named["headers"], named["disabled"]
+    events = events_of(named["events"]) | events_of(named.pop(_AFTER_END) or "")
+    headers, disabled = named["headers"], named["disabled"]
     return Endpoint(
         **named
         | {
             "kind": EndpointKind(named["kind"]),
             "trusted": bool(named["trusted"]),
             "broadcast": bool(named["broadcast"]),
-            "events": events_of(events),
+            "events": events,
             "headers": tuple((json.loads(headers) if headers else {}).items()),
             "disabled": None if disabled is None else Disabled(disabled),
             "project_secrets": None if secret is None else SigningSecrets(secret, *previous),
@@ -257,10 +270,11 @@ def events_of(names: str | None) -> frozenset[EventName]:
 
 def endpoint_values(endpoint: Endpoint) -> tuple[Any, ...]:
     """Write `ENDPOINT_COLUMNS` and `HEALTH_COLUMNS`."""
-    events = None if endpoint.events == ALL_EVENTS else " ".join(sorted(endpoint.events))
+    events, after_end = endpoint.events - AFTER_END_EVENTS, endpoint.events & AFTER_END_EVENTS
     written: dict[str, Any] = {
         "kind": endpoint.kind.value,
-        "events": events,
+        "events": None if events == ALL_EVENTS else " ".join(sorted(events)),
+        _AFTER_END: " ".join(sorted(after_end)) or None,
         "headers": json.dumps(dict(endpoint.headers)) if endpoint.headers else None,
         "disabled": None if endpoint.disabled is None else endpoint.disabled.value,
     }
