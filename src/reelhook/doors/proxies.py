@@ -17,7 +17,19 @@ FIRST_SEGMENTS = frozenset(
         *(".well-known", "api", "docs", "healthz", "openapi.json", "providers", "readyz", "redoc"),
         *("v1", "v4"),
         # Pages of the dashboard.
-        *("", "archive", "costs", "jobs", "keys", "login", "logout", "static", "system", "theme"),
+        *(
+            "",
+            "archive",
+            "costs",
+            "costs.csv",
+            "jobs",
+            "keys",
+            "login",
+            "logout",
+            "static",
+            "system",
+            "theme",
+        ),
         *("try", "webhooks"),
     }
 )

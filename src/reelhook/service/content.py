@@ -89,6 +89,12 @@ class Contents:
         caller.require(Scope.READ)
         return await self._store.archived_file(job_id, caller.sees)
 
+    async def files(self, caller: Caller, jobs: Sequence[Job]) -> dict[str, ArchivedFile]:
+        """Return what is known of the files of jobs that the caller has read, by the jobs' ids."""
+        caller.require(Scope.READ)
+        found = await self._store.archived_files_of([job.id for job in jobs]) if jobs else []
+        return {file.job_id: file for file in found}
+
     @property
     def archiving(self) -> bool:
         """True if this process has an archive."""

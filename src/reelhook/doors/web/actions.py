@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from reelhook.domain.caller import Scope
 from reelhook.domain.errors import ReelhookError, StoreError
+from reelhook.doors.access import route_path
 from reelhook.doors.context import ContextOf
 from reelhook.doors.errors import STORE_MESSAGE, status_of
 from reelhook.doors.policy import needs
@@ -21,7 +22,7 @@ from reelhook.doors.web.error_page import error_page
 from reelhook.doors.web.messages import EXPIRED_FORM, FOREIGN_FORM
 from reelhook.doors.web.pages import Page
 from reelhook.doors.web.rendering import HEADERS
-from reelhook.doors.web.view import Banner, Site, View, view_of
+from reelhook.doors.web.view import Banner, Site, View, new_mark, view_of
 
 FORM_TOKEN, ONCE = "form_token", "once"
 FIELDS_MAX = 100
@@ -125,8 +126,9 @@ def _own_origins(site: Site) -> set[str]:
 
 
 async def _carried_out(view: View, form: Form, act: Act, page: Page) -> Response:
+    view.form, view.page_path = form, page.path.format(**view.request.path_params)
     outcomes = _OUTCOMES.setdefault(view.request.app, _Outcomes())
-    key = (view.form_token, form.get(ONCE, ""), view.path, form.get("do", ""))
+    key = (view.form_token, form.get(ONCE, ""), route_path(view.scope), form.get("do", ""))
     try:
         result = await (
             outcomes.once(key, lambda: act(view, form)) if form.get(ONCE) else act(view, form)
@@ -139,6 +141,7 @@ async def _carried_out(view: View, form: Form, act: Act, page: Page) -> Response
         return await _page_as_it_is(view, page, status_of(error))
     if isinstance(result, Shown):
         view.banner = result.banner
+        view.once = new_mark()
         return await page.shown(view)
     separator = "&" if "?" in result.to else "?"
     to = f"{result.to}{separator}done={result.code}" if result.code else result.to

@@ -35,9 +35,7 @@ class ShownCause:
 def shown_cause(cause: Cause, caller: Caller) -> ShownCause:
     """Return a cause as a page shows it."""
     state = _TONES[cause.name.harm]
-    return ShownCause(
-        cause.name.value, state, words_of(cause, caller), cause.since, cause.next_at
-    )
+    return ShownCause(cause.name.value, state, words_of(cause, caller), cause.since, cause.next_at)
 
 
 async def attention_of(view: View) -> list[ShownCause]:
@@ -53,7 +51,14 @@ def _shown_row(view: View, row: HeldUp) -> ShownCause:
         plural = "" if row.count == 1 else "s"
         held = f"{row.count:,}{more} {_ONE[row.things]}{plural}"
     return ShownCause(
-        one.name, one.state, one.words, one.since, one.next_at, held, _page_of(view, row), row.job_ids
+        one.name,
+        one.state,
+        one.words,
+        one.since,
+        one.next_at,
+        held,
+        _page_of(view, row),
+        row.job_ids,
     )
 
 

@@ -58,7 +58,7 @@ async def job(view: View) -> Mapping[str, Any]:
         "video": _video(view, one),
         "causes": [shown_cause(cause, who) for cause in causes],
         "file": file,
-        "poster": _poster(view, one, file),
+        "poster": poster_address(view, one, file),
         "position": await gateway.jobs.queue_position(who, one),
         "spans": spans_of(one, parsed, _arrived_at(deliveries), view.now),
         "deliveries": deliveries,
@@ -107,7 +107,8 @@ def _video(view: View, job: Job) -> str | None:
     return _signed(view, job, "download")
 
 
-def _poster(view: View, job: Job, file: ArchivedFile | None) -> str | None:
+def poster_address(view: View, job: Job, file: ArchivedFile | None) -> str | None:
+    """Return the address of a video's poster on this server; None if it has none."""
     made = file is not None and file.poster_state is PosterState.MADE
     return _signed(view, job, "poster") if made else None
 

@@ -1,7 +1,7 @@
 """A view: one request for a page, and what its template needs."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import quote, urlencode
@@ -31,6 +31,11 @@ class Banner:
     secret: str | None = field(default=None, repr=False)
 
 
+def new_mark() -> str:
+    """Return a mark for the forms of one page."""
+    return secrets.token_urlsafe(12)
+
+
 @dataclass
 class Site:
     """What every page of a request has, with a caller or without one."""
@@ -39,7 +44,7 @@ class Site:
     options: HttpOptions
     caller: Caller | None
     banner: Banner | None = None
-    once: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    once: str = field(default_factory=new_mark)
     """Marks the forms of this page, so that a form that is sent twice is carried out once."""
 
     @property
@@ -115,6 +120,15 @@ class View(Site):
 
     context: Context = field(kw_only=True)
     live: bool = False
+    form: Mapping[str, str] | None = None
+    """The form that was sent, so that a page that is shown again keeps what was typed."""
+    page_path: str | None = None
+    """The path of the page that is shown in response to a form."""
+
+    @property
+    def path(self) -> str:
+        """The page's path within the installation."""
+        return self.page_path or route_path(self.scope)
 
     @property
     def gateway(self) -> Gateway:
