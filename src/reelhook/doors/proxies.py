@@ -17,20 +17,8 @@ FIRST_SEGMENTS = frozenset(
         *(".well-known", "api", "docs", "healthz", "openapi.json", "providers", "readyz", "redoc"),
         *("v1", "v4"),
         # Pages of the dashboard.
-        *(
-            "",
-            "archive",
-            "costs",
-            "costs.csv",
-            "jobs",
-            "keys",
-            "login",
-            "logout",
-            "static",
-            "system",
-            "theme",
-        ),
-        *("try", "webhooks"),
+        *("", "archive", "costs", "costs.csv", "jobs", "keys", "login", "logout", "static"),
+        *("system", "theme", "try", "webhooks"),
     }
 )
 """The first segments of the paths of all routes."""

@@ -1,6 +1,6 @@
 """What needs a person: each cause with its words, and the page on which it can be ended."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reelhook.domain.caller import Caller
 from reelhook.domain.causes.cause import Cause, Harm, HeldUp, Thing
@@ -50,16 +50,7 @@ def _shown_row(view: View, row: HeldUp) -> ShownCause:
         more = "+" if row.more else ""
         plural = "" if row.count == 1 else "s"
         held = f"{row.count:,}{more} {_ONE[row.things]}{plural}"
-    return ShownCause(
-        one.name,
-        one.state,
-        one.words,
-        one.since,
-        one.next_at,
-        held,
-        _page_of(view, row),
-        row.job_ids,
-    )
+    return replace(one, held=held, to=_page_of(view, row), job_ids=row.job_ids)
 
 
 def _page_of(view: View, row: HeldUp) -> str:

@@ -24,6 +24,7 @@ from reelhook.gateway import BudgetStatus, CostLine
 
 router = new_router()
 PERIODS = (7, 30, 90)
+_KEYS = ("provider", "model", "unit")
 _NAMES = {
     "money_per_day": "Money a day",
     "money_per_month": "Money a month",

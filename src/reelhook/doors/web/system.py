@@ -4,6 +4,7 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
+from reelhook.domain.audit import AuditEntry
 from reelhook.domain.caller import Scope
 from reelhook.doors.web.actions import Done, Form, Result, action
 from reelhook.doors.web.pages import new_router, page
@@ -21,7 +22,7 @@ async def system(view: View) -> Mapping[str, Any]:
     watcher = None
     if who.allows(Scope.OPERATOR) and not view.one_project:
         watcher, _ = await gateway.operations.accounts(who)
-    entries = ()
+    entries: tuple[tuple[int, AuditEntry], ...] = ()
     if who.allows(Scope.ADMIN):
         entries = (await gateway.audit.page(who, AuditFilter(), ENTRIES)).entries
     return {

@@ -19,7 +19,6 @@ from reelhook.gateway import IdempotencyKey, ModelEstimate
 router = new_router()
 EXAMPLE = "A lighthouse at dusk, waves rolling in"
 _FIELDS = ("model", "prompt", "seconds", "size", "aspect_ratio", "resolution", "seed", "image")
-_CHOICES = ("seconds", "size", "aspect_ratio", "resolution")
 _KEY_PREFIX = "page:"
 
 
@@ -72,13 +71,16 @@ def _offers(route: ModelRoute | None) -> dict[str, tuple[str, ...]]:
 
 
 def _request(filled: Mapping[str, str]) -> VideoRequest:
-    chosen = {name: filled[name] or None for name in ("image", *_CHOICES)}
     seed = filled["seed"]
     return VideoRequest(
         prompt=filled["prompt"] or EXAMPLE,
         model=filled["model"],
         seed=int(seed) if seed.isascii() and seed.isdecimal() else None,
-        **chosen,
+        image=filled["image"] or None,
+        seconds=filled["seconds"] or None,
+        size=filled["size"] or None,
+        aspect_ratio=filled["aspect_ratio"] or None,
+        resolution=filled["resolution"] or None,
     )
 
 
