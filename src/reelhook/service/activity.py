@@ -94,7 +94,7 @@ def percentiles(samples: Sequence[float]) -> Percentiles | None:
 
 @dataclass
 class Activity:
-    """What runs now and what happened lately, over one store. Reads are shared by all callers.
+    """Reads of the present and of the last day, over one store. They are shared by all callers.
 
     `costs` returns the costs of a period, as `Operations.costs` does.
     """

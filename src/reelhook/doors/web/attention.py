@@ -1,4 +1,4 @@
-"""What needs a person: each cause with its words, and the page on which it can be ended."""
+"""The causes that need a person: each with its words, and the page on which it can be ended."""
 
 from dataclasses import dataclass, replace
 

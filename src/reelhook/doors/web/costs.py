@@ -1,4 +1,4 @@
-"""What jobs cost by day and model, and the budgets."""
+"""The costs of jobs by day and model, and the budgets."""
 
 import csv
 import io

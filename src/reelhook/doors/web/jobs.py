@@ -42,6 +42,9 @@ async def jobs(view: View) -> Mapping[str, Any]:
             raise
         problem = FilterError(error.message, 0, len(text))
     running = await view.gateway.activity.running(who)
+    if not view.live:
+        newest = found.jobs[0].job.created_at if found.jobs else view.now
+        view.anchors["newest"] = str(newest)
     causes = await view.gateway.attention.of_jobs(who, [listed.job for listed in found.jobs])
     return {
         "jobs": found.jobs,
@@ -55,7 +58,6 @@ async def jobs(view: View) -> Mapping[str, Any]:
         "chosen": _chosen(parsed),
         "with_word": with_word,
         "news": f"{news}+" if news >= NEWS_MAX else str(news or ""),
-        "newest": found.jobs[0].job.created_at if found.jobs else view.now,
         "command": _command(parsed),
     }
 

@@ -1,4 +1,4 @@
-"""What pages say after an action was done, by the code in the page's address."""
+"""The sentences of pages after an action, by the code in the address of the page."""
 
 DONE = {
     "checked": "Checked at the provider.",

@@ -1,4 +1,4 @@
-"""What happened in the last day, as the tiles and tables of pages show it."""
+"""Sums of the last day, as the tiles and tables of pages show it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class ModelFigure:
-    """How the jobs of one model went in the last day."""
+    """The outcomes of the jobs of one model in the last day."""
 
     provider: str
     model: str

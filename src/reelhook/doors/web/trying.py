@@ -34,6 +34,7 @@ async def trying(view: View) -> Mapping[str, Any]:
     request = _request(filled)
     return {
         "routes": routes,
+        "accounts": list(catalog.accounts),
         "chosen": chosen,
         "limits": None if chosen is None else chosen.limits,
         "offers": _offers(chosen),

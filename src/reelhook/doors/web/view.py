@@ -38,7 +38,7 @@ def new_mark() -> str:
 
 @dataclass
 class Site:
-    """What every page of a request has, with a caller or without one."""
+    """The part of a request that every page has, with a caller or without one."""
 
     request: Request
     options: HttpOptions
@@ -122,6 +122,8 @@ class View(Site):
     live: bool = False
     form: Mapping[str, str] | None = None
     """The form that was sent, so that a page that is shown again keeps what was typed."""
+    anchors: dict[str, str] = field(default_factory=dict)
+    """The values that its live updates need in addition: the place from which a list is counted."""
     page_path: str | None = None
     """The path of the page that is shown in response to a form."""
 
@@ -157,7 +159,7 @@ class View(Site):
     @property
     def live_address(self) -> str:
         """The address of the page's live updates."""
-        query = [*self.kept_query(), ("live", "stream")]
+        query = [*self.kept_query(), *self.anchors.items(), ("live", "stream")]
         return f"{self.root}{self.path}?{urlencode(query)}"
 
     @property
