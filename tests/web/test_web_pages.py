@@ -32,7 +32,7 @@ def page_routes() -> dict[str, APIRoute]:
         for router in PAGES
         for route in router.routes
         if isinstance(route, APIRoute)
-        for method in route.methods
+        for method in route.methods or ()
     }
 
 

@@ -9,7 +9,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 import reelhook
-from reelhook.doors import callbacks
+from reelhook.doors import callbacks, web
 from reelhook.doors.admission import Admissions
 from reelhook.doors.bodies import Bodies
 from reelhook.doors.budget_errors import install_budget_errors
@@ -46,7 +46,6 @@ from reelhook.doors.policy import DeclaredRoutes, Policy
 from reelhook.doors.vercel import create as vercel_create
 from reelhook.doors.vercel import status as vercel_status
 from reelhook.doors.vercel.errors import FORM as VERCEL_FORM
-from reelhook.doors.web import ROUTERS as PAGES
 from reelhook.doors.web.error_page import page_form
 from reelhook.gateway import Gateway
 
@@ -60,6 +59,7 @@ Requests that exceed a limit are refused with these codes, some before any key i
 """
 DESCRIPTION += "".join(f"- `{code}`, {meaning}\n" for code, meaning in REFUSALS.items())
 
+PAGES = web.ROUTERS
 ROUTERS = (
     openai_videos.router,  # the first ones, since they are read most: routes are matched in order
     openai_create.router,

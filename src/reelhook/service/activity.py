@@ -28,10 +28,12 @@ COUNTED_MAX = 1000
 LOOKED_AT_MAX = 10_000
 """The newest jobs and attempts of a day that are looked at."""
 SAMPLES_MAX = 1000
-FRESH_MILLISECONDS = 1000
+FRESH_MILLISECONDS = 400
 """The time for which a cheap read is used again; one that looks at many rows is kept longer."""
 KEPT_MILLISECONDS = 5000
 COSTS_KEPT_MILLISECONDS = 15_000
+STALE_FACTOR = 6
+"""A long read is still used up to this multiple of its time, while the next one is running."""
 HOURS = 24
 _HOUR = 3_600_000
 _CACHED_MAX = 500
@@ -80,6 +82,8 @@ class Percentiles:
 class _Kept:
     read_at: Instant
     task: asyncio.Task[Any]
+    meanwhile: "_Kept | None" = None
+    """An earlier read, which is used until this one is done."""
 
 
 def percentiles(samples: Sequence[float]) -> Percentiles | None:
@@ -155,7 +159,7 @@ class Activity:
         async def read() -> list[LatestEvent]:
             return await self.store.latest_events(limit, project)
 
-        return await self._shared(("events", project, limit), read, FRESH_MILLISECONDS // 4)
+        return await self._shared(("events", project, limit), read, 0)
 
     async def costs(self, caller: Caller, days: int) -> list[CostLine]:
         """Return the costs of the last days, today (UTC) included."""
@@ -178,12 +182,27 @@ class Activity:
         now = self.clock.now()
         kept = self._kept.get(key)
         if kept is None or not 0 <= now - kept.read_at < kept_milliseconds or _failed(kept.task):
-            kept = self._kept[key] = _Kept(now, asyncio.ensure_future(_run(read)))
+            before, kept = kept, _Kept(now, asyncio.ensure_future(_run(read)))
             kept.task.add_done_callback(lambda task: task.cancelled() or task.exception())
+            # A read of many rows need not be waited for while there is one that is not old.
+            oldest = now - kept_milliseconds * STALE_FACTOR
+            if kept_milliseconds >= KEPT_MILLISECONDS and _is_usable(before, oldest):
+                kept.meanwhile = before
+            self._kept[key] = kept
             while len(self._kept) > _CACHED_MAX:
                 del self._kept[next(iter(self._kept))]
+        if kept.meanwhile is not None and not kept.task.done():
+            kept = kept.meanwhile
+        else:
+            kept.meanwhile = None
         result: T = await asyncio.shield(kept.task)
         return result
+
+
+def _is_usable(kept: _Kept | None, oldest: Instant) -> bool:
+    return (
+        kept is not None and kept.task.done() and not _failed(kept.task) and kept.read_at >= oldest
+    )
 
 
 async def _run(read: Callable[[], Awaitable[T]]) -> T:

@@ -1,6 +1,8 @@
 """The overview: is all well, and if not, what needs a person."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 from reelhook.domain.caller import Scope
@@ -14,10 +16,11 @@ from reelhook.doors.web.tallies import (
     webhook_figure,
 )
 from reelhook.doors.web.view import View
-from reelhook.gateway import AccountStats, percentiles
+from reelhook.gateway import AccountStats, CostLine, percentiles
 
 router = new_router()
 ENDPOINTS_SHOWN = 8
+COSTS_SECONDS = 0.1
 
 
 @page(router, "/", "overview.html", idle_seconds=5)
@@ -25,23 +28,33 @@ async def overview(view: View) -> Mapping[str, Any]:
     """Return what the overview shows."""
     gateway, who = view.gateway, view.who
     activity = gateway.activity
-    running = await activity.running(who)
-    day = await activity.last_day(who)
-    events = await activity.latest_events(who)
-    held_back = await gateway.endpoints.held_back(who)
+    running, day, events, costs, held_back = await asyncio.gather(
+        activity.running(who),
+        activity.last_day(who),
+        activity.latest_events(who),
+        _soon(activity.costs(who, 1)),
+        gateway.endpoints.held_back(who),
+    )
     return {
         "running": running,
         "started": requested_figure(day),
         "finished": finished_figure(day),
         "webhooks": webhook_figure(day),
         "lag": percentiles([lag.milliseconds for lag in day.lags]),
-        "costs": costs_by_unit(await activity.costs(who, 1)),
+        "costs": None if costs is None else costs_by_unit(costs),
         "events": events,
         "endpoints": _worst_first(await gateway.endpoints.all(who), held_back),
         "accounts": await accounts_of(view),
         "needs": await attention_of(view),
         "nothing_yet": not events and not running.total,
     }
+
+
+async def _soon(costs: Awaitable[list[CostLine]]) -> list[CostLine] | None:
+    """Return the costs of the day; None if adding them up takes long: the next look has them."""
+    with contextlib.suppress(TimeoutError):
+        return await asyncio.wait_for(costs, COSTS_SECONDS)
+    return None
 
 
 async def accounts_of(view: View) -> tuple[AccountStats, ...]:
