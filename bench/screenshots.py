@@ -33,6 +33,7 @@ ARGUMENTS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 KEY = "a-long-random-text-of-the-pictures"
+MODELS = ("xai/grok-imagine-video", "runway/gen4.5", "xai/grok-imagine-video", "openai/sora-2")
 PROMPTS = (
     *("A lighthouse at dusk, waves rolling in", "Paper boats on a rain-wet street"),
     *("A fox crossing a snowy field at dawn", "Macro of ink dispersing in water"),
@@ -81,7 +82,8 @@ class Stage:
             return json.loads(text) if text else None
 
     async def submit(self, prompt: str, **fields: Any) -> str:
-        body = {"script": prompt, "seconds": 4, "size": "1280x720", "model": "sora-2", **fields}
+        model = MODELS[len(prompt) % len(MODELS)]
+        body = {"script": prompt, "seconds": 5, "model": model, **fields}
         return str((await self.call("POST", "/api/generate", body))["jobId"])
 
     async def done(self, job_id: str, *statuses: str) -> None:
