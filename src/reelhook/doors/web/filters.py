@@ -107,7 +107,9 @@ def _words(text: str) -> Iterator[_Word]:
         word = _Word(name, value.replace('"', ""), start, end)
         if name not in NAMES and not name.startswith(_METADATA):
             known = ", ".join(NAMES)
-            raise word.wrong(f"{name} is no filter; the filters are {known}. Quote a text with a :")
+            raise word.wrong(
+                f'{name} is no filter; a text with a colon needs "…". Filters: {known}'
+            )
         yield word
 
 

@@ -61,7 +61,14 @@ async def accounts_of(view: View) -> tuple[AccountStats, ...]:
     """Return the accounts, for the operator of all projects; for others none."""
     if not view.who.allows(Scope.OPERATOR) or view.one_project:
         return ()
-    return (await view.gateway.operations.accounts(view.who))[1]
+    accounts = (await view.gateway.operations.accounts(view.who))[1]
+    return tuple(sorted(accounts, key=_idle))
+
+
+def _idle(account: AccountStats) -> tuple[bool, bool]:
+    """Return the place of an account: those in trouble first, then those that work."""
+    trouble = account.error is not None or account.unread is not None
+    return not trouble, not (account.in_flight or account.waiting)
 
 
 def _worst_first(endpoints: Sequence[Endpoint], held_back: Sequence[Endpoint]) -> list[Endpoint]:
