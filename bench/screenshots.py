@@ -1,4 +1,4 @@
-"""Pictures of every page of the dashboard, from the real program with the simulated provider.
+"""Images of every page of the dashboard, from the real program with the simulated provider.
 
 `python -m bench.screenshots [FOLDER] [--pages jobs,overview] [--states busy]` writes
 `STATE-PAGE-THEME-WIDTH.png`. The states are `empty`, `busy` and `bad` (a bad day).
@@ -32,7 +32,7 @@ ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-KEY = "a-long-random-text-of-the-pictures"
+KEY = "a-long-random-text-of-the-images"
 MODELS = ("xai/grok-imagine-video", "runway/gen4.5", "xai/grok-imagine-video", "openai/sora-2")
 PROMPTS = (
     *("A lighthouse at dusk, waves rolling in", "Paper boats on a rain-wet street"),
@@ -137,12 +137,12 @@ async def stage(state: str, **overrides: Any) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         hooks, answers = await stack.enter_async_context(_receiver())
         simulated = await stack.enter_async_context(running(Faults(render_seconds=0.5)))
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="reelhook-pictures-"))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="reelhook-images-"))
         settings = Settings.of(
             port=0,
             data_dir=folder,
             allow_networks="127.0.0.0/8",
-            webhook_secret="a secret of the pictures",
+            webhook_secret="a secret of the images",
             poll_seconds=0.5,
             **{"api_key": KEY, **overrides},
         )
@@ -168,7 +168,7 @@ class _Faults:
 
 
 def pages_of(made: Stage) -> dict[str, str]:
-    """Return the pages by the names of their pictures."""
+    """Return the pages by the names of their images."""
     pages = {
         "overview": "/",
         "jobs": "/jobs",
@@ -191,7 +191,7 @@ def pages_of(made: Stage) -> dict[str, str]:
 async def shoot(
     browser: Browser, made: Stage, state: str, folder: Path, wanted: Sequence[str]
 ) -> None:
-    """Write the pictures of a state."""
+    """Write the images of a state."""
     for theme in THEMES:
         for width, (across, down) in WIDTHS.items():
             context = await browser.new_context(
@@ -207,13 +207,13 @@ async def shoot(
                     continue
                 await page.goto(made.url + path)
                 await page.wait_for_timeout(400)
-                picture = folder / f"{state}-{name}-{theme}-{width}.png"
-                await page.screenshot(path=picture, full_page=width != "wide" or name != "overview")
+                image = folder / f"{state}-{name}-{theme}-{width}.png"
+                await page.screenshot(path=image, full_page=width != "wide" or name != "overview")
             await context.close()
 
 
 async def main() -> None:
-    """Write the pictures."""
+    """Write the images."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("screenshots"))
     parser.add_argument("--pages", default="")
@@ -229,7 +229,7 @@ async def main() -> None:
                 await shoot(browser, made, state, options.folder, wanted)
         await browser.close()
     count = len(list(options.folder.glob("*.png")))
-    print(f"{count} pictures in {options.folder}, {time.monotonic() - began:.0f} s")
+    print(f"{count} images in {options.folder}, {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":

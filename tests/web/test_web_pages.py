@@ -17,6 +17,8 @@ from receivers import receiver
 
 from reelhook.doors.app import PAGES
 from reelhook.doors.policy import Policy, PolicyRoute, need_of
+from reelhook.doors.web import view
+from reelhook.doors.web.assets import assets
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 KEY = "a-long-random-text"
@@ -271,3 +273,15 @@ async def test_another_projects_job_is_none(stage: Stage) -> None:
         assert stage.ids["job_id"] not in await visitor.text("/jobs")
         assert stage.ids["job_id"] not in await visitor.text("/")
         assert (await visitor.post(f"/jobs/{stage.ids['job_id']}/delete")).status == 404
+
+
+async def test_without_the_files_from_npm_pages_say_that_they_are_not_live(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = {
+        name: one for name, one in assets().items() if name in {"app.css", "app.js", "icons.svg"}
+    }
+    monkeypatch.setattr(view, "assets", lambda: ours)
+    html = await stage.visitors["operator"].text("/jobs")
+    assert "not live" in html
+    assert "htmx" not in re.sub(r"<meta[^>]*>", "", html)
