@@ -50,6 +50,7 @@ def error_page(
     """Return the page of an error. An open page that asks for its parts gets the sentence alone."""
     if "live" in site.request.query_params:
         return PlainTextResponse(message, status, headers=HEADERS)
+    site = Site(site.request, site.options, site.caller)  # an error has no live updates
     title = _TITLES.get(status, "That did not work")
     response = respond(
         site, "error.html", {"title": title, "message": message, "code": code}, status
