@@ -21,8 +21,10 @@ from reelhook.domain.catalog import Catalog
 from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
+    ActivityStore,
     ApiKeyStore,
     ArchivedFileReads,
+    AttemptTally,
     AttentionStore,
     AuditFilter,
     AuditStore,
@@ -43,6 +45,9 @@ from reelhook.ports import (
     JobFilter,
     JobPage,
     JobStore,
+    JobTally,
+    Lag,
+    LatestEvent,
     ListedJob,
     Objects,
     OperationsStore,
@@ -50,6 +55,7 @@ from reelhook.ports import (
     Provider,
     ReencryptedBatch,
     RefusedJob,
+    RenderTime,
     Resend,
     SecretsStore,
     Sender,
@@ -60,6 +66,7 @@ from reelhook.ports import (
     Undelivered,
     UploadStore,
 )
+from reelhook.service.activity import Activity, LastDay, Percentiles, Running, percentiles
 from reelhook.service.attention import Attention
 from reelhook.service.audit import Audit
 from reelhook.service.authentication import (
@@ -96,6 +103,8 @@ __all__ = [
     "ALL_JOBS",
     "SOLE_HOLDER",
     "AccountStats",
+    "Activity",
+    "AttemptTally",
     "AuditFilter",
     "Authentication",
     "BudgetStatus",
@@ -114,15 +123,22 @@ __all__ = [
     "IdempotencyKey",
     "JobFilter",
     "JobPage",
+    "JobTally",
+    "Lag",
+    "LastDay",
+    "LatestEvent",
     "Lifetime",
     "ListedJob",
     "ModelEstimate",
+    "Percentiles",
     "ProjectFields",
     "ProviderServer",
     "ReencryptedBatch",
     "RefusedJob",
+    "RenderTime",
     "RequestCredential",
     "Resend",
+    "Running",
     "Stats",
     "StoredDelivery",
     "StoredEvent",
@@ -131,6 +147,7 @@ __all__ = [
     "Undelivered",
     "WatcherStats",
     "build_gateway",
+    "percentiles",
     "read_back",
 ]
 
@@ -144,6 +161,7 @@ class Gateway:
     client_calls: ClientCalls
     remixes: Remixes
     waiting: WaitingReasons
+    activity: Activity
     attention: Attention
     content: Contents
     feed: Feed
@@ -170,6 +188,7 @@ class GatewayStore(
     EndpointStore,
     DeliveryLogStore,
     OperationsStore,
+    ActivityStore,
     ProjectStore,
     SecretsStore,
     FeedReads,
@@ -233,6 +252,7 @@ def build_gateway(
         submit_wait_seconds=submit_wait_seconds,
         clock=clock,
     )
+    operations = Operations(store, catalog, signals, poll_seconds=causes.poll_seconds, clock=clock)
     in_doubt = InDoubtSubmissions(store, providers, signals, emit=emit, clock=clock, random=random)
     return Gateway(
         new_jobs=NewJobs(
@@ -252,6 +272,7 @@ def build_gateway(
         client_calls=client_calls,
         remixes=Remixes(store),
         waiting=WaitingReasons(store, clock),
+        activity=Activity(store, operations.costs, clock),
         attention=Attention(store, CauseFacts(store, catalog, causes, clock), clock),
         content=Contents(store, providers, objects, redirects=redirects_to_objects),
         feed=Feed(store, signals, followers),
@@ -267,9 +288,7 @@ def build_gateway(
             random=random,
         ),
         deliveries=Deliveries(store, signals, clock=clock, random=random),
-        operations=Operations(
-            store, catalog, signals, poll_seconds=causes.poll_seconds, clock=clock
-        ),
+        operations=operations,
         audit=Audit(store),
         models=Models(providers, catalog),
         keys=Keys(store, authentication, catalog, clock=clock, random=random),

@@ -1,6 +1,7 @@
 """The HTTP application: one FastAPI app, mounted by a team's own or served by ours."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -8,7 +9,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 import reelhook
-from reelhook.doors import callbacks
+from reelhook.doors import callbacks, web
 from reelhook.doors.admission import Admissions
 from reelhook.doors.bodies import Bodies
 from reelhook.doors.budget_errors import install_budget_errors
@@ -46,6 +47,7 @@ from reelhook.doors.policy import DeclaredRoutes, Policy
 from reelhook.doors.vercel import create as vercel_create
 from reelhook.doors.vercel import status as vercel_status
 from reelhook.doors.vercel.errors import FORM as VERCEL_FORM
+from reelhook.doors.web.error_page import page_form
 from reelhook.gateway import Gateway
 
 DESCRIPTION = """
@@ -58,6 +60,7 @@ Requests that exceed a limit are refused with these codes, some before any key i
 """
 DESCRIPTION += "".join(f"- `{code}`, {meaning}\n" for code, meaning in REFUSALS.items())
 
+PAGES = web.ROUTERS
 ROUTERS = (
     openai_videos.router,  # the first ones, since they are read most: routes are matched in order
     openai_create.router,
@@ -85,6 +88,7 @@ ROUTERS = (
     vercel_create.router,
     vercel_status.router,
     openai_refused.router,
+    *PAGES,
 )
 ERROR_FORMS: Mapping[str, ErrorForm] = {"/v1": OPENAI_FORM, "/v4/ai": VERCEL_FORM}
 """The forms of errors of the doors that have their own, by the beginning of their paths."""
@@ -153,7 +157,7 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
     with_key = options.access.api_key is not None or options.access.key_made.known
     describe_guard(app, routes, with_key=with_key)
     refusals = Refusals()
-    forms = ErrorForms(OWN_FORM, ERROR_FORMS)
+    forms = ErrorForms(OWN_FORM, ERROR_FORMS, partial(page_form, app))
     install_errors(app, refusals, options.clients, forms)
     install_budget_errors(app, forms)
     app.add_middleware(

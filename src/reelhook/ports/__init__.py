@@ -1,5 +1,13 @@
 """Ports: narrow protocols between the core and the outside, one per user, and their values."""
 
+from reelhook.ports.activity import (
+    ActivityStore,
+    AttemptTally,
+    JobTally,
+    Lag,
+    LatestEvent,
+    RenderTime,
+)
 from reelhook.ports.api_keys import ApiKeyStore, GrantReads
 from reelhook.ports.archive import (
     ArchivedFileReads,
@@ -47,6 +55,7 @@ from reelhook.ports.frames import Frames, Looked
 from reelhook.ports.job_records import (
     ALL_JOBS,
     ANY_BYTES,
+    SCANNED_MAX,
     SOLE_HOLDER,
     Acceptance,
     Change,
@@ -126,6 +135,7 @@ __all__ = [
     "ANY_BYTES",
     "DELIVERY_STATES",
     "PROBES_READ",
+    "SCANNED_MAX",
     "SEEN_MILLISECONDS_MAX",
     "SOLE_HOLDER",
     "Acceptance",
@@ -134,10 +144,12 @@ __all__ = [
     "AccountRecord",
     "AccountStatusReads",
     "AccountStatusStore",
+    "ActivityStore",
     "ApiKeyStore",
     "ArchiveRemovalStore",
     "ArchiveStore",
     "ArchivedFileReads",
+    "AttemptTally",
     "AttentionStore",
     "AuditFilter",
     "AuditPage",
@@ -187,9 +199,12 @@ __all__ = [
     "JobPage",
     "JobReads",
     "JobStore",
+    "JobTally",
     "JobWrites",
     "JobsOfKind",
     "KnownEntriesReads",
+    "Lag",
+    "LatestEvent",
     "Lease",
     "LeaseStore",
     "ListedJob",
@@ -222,6 +237,7 @@ __all__ = [
     "RefusalReports",
     "RefusedJob",
     "Removal",
+    "RenderTime",
     "Resend",
     "ResendStore",
     "RetentionStore",

@@ -33,6 +33,7 @@ from reelhook.storage.operation import Database, Operation
 from reelhook.storage.operations import (
     account_load,
     accounts,
+    activity,
     after_end,
     api_keys,
     archive,
@@ -169,6 +170,15 @@ class Store(Forwarding):
     record_prepared = writing(files.prepared, conflict_keys.of_prepared)
     in_flight = reading(account_load.in_flight)
     account_loads = reading(account_load.loads)
+    unfinished_counts = reading(activity.unfinished_counts)
+    oldest_unfinished = reading(activity.oldest_unfinished)
+    deliveries_due = reading(activity.deliveries_due)
+    job_tallies = reading(activity.job_tallies)
+    attempt_tallies = reading(activity.attempt_tallies)
+    latest_render_times = reading(activity.latest_render_times)
+    webhook_lags = reading(activity.webhook_lags)
+    last_arrival = reading(activity.last_arrival)
+    latest_events = reading(activity.latest_events)
     costs = reading(costs.by_day)
 
     versions_to_watch = reading(pending_jobs.versions)
