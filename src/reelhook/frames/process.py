@@ -42,7 +42,7 @@ _DURATION_MAX, _SIDE_MAX, _FRAME_RATE_MAX = 30 * 24 * 3600.0, 16_384, 1000.0
 
 @dataclass
 class _Output:
-    """What a process wrote, as far as it can be believed."""
+    """The output of a process, as far as it can be believed."""
 
     ready: bool = False
     facts: VideoFacts | None = None
