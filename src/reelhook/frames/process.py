@@ -132,7 +132,9 @@ async def _all_of(process: Process) -> bytes:
     while chunk := await process.stdout.read(_CHUNK_BYTES):
         written += chunk
         if len(written) > OUTPUT_BYTES_MAX:
-            break
+            return bytes(written)
+    # A signal to a process that has just ended would take its exit code from the event loop.
+    await process.wait()
     return bytes(written)
 
 
