@@ -168,7 +168,7 @@ def test_the_bodies_of_the_webhook_page_are_the_real_ones() -> None:
 def test_the_bodies_in_other_formats_are_the_real_ones() -> None:
     job = Job("job_123", "acme", Status.COMPLETED, 0, 0)
     event = Event(job.id, 4, EventKind.TERMINAL, WireStatus.COMPLETED, 100, 0, "video_abc")
-    formats = formats_at(str).others
+    formats = formats_at("{}".format).others
     real = [json.loads(formats[name].body(job, event)) for name in ("openai", "vercel")]
     for shown, body in zip(_bodies_of("Formats"), real, strict=True):
         assert list(shown) == list(body)

@@ -46,7 +46,7 @@ FALLBACK = replace(
     model="fal/fal-ai/veo2",
 )
 VIDEO_URL = "https://us.example/api/sora/videos/job-123/download"
-COMPAT = CompatPayload(lambda job_id: f"https://us.example/api/sora/videos/{job_id}/download")
+COMPAT = CompatPayload("https://us.example/api/sora/videos/{}/download".format)
 JOB = Job("job-123", "openai", Status.PROCESSING, 0, 0)
 RECORDED = {
     PROCESSING: (

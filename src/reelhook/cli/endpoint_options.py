@@ -52,8 +52,9 @@ Format = Annotated[
     typer.Option(
         "--format",
         metavar="NAME",
-        help="The format of its webhooks: reelhook, openai (video.completed and video.failed, for "
-        "the webhooks.unwrap of OpenAI's SDKs) or vercel. Waiting webhooks keep theirs.",
+        help="The format of its webhooks: reelhook, reelhook+poster (with posterUrl), openai "
+        "(video.completed and video.failed, for the webhooks.unwrap of OpenAI's SDKs) or vercel. "
+        "Waiting webhooks keep theirs.",
         show_default=False,
     ),
 ]

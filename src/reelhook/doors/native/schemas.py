@@ -15,6 +15,7 @@ from reelhook.domain.request import (
     SHORT_CHARACTERS_MAX,
 )
 from reelhook.domain.waiting import Waiting
+from reelhook.doors.causes import CauseResponse, MaybeCause
 from reelhook.doors.fields import (
     ChosenProject,
     EndpointIds,
@@ -27,6 +28,7 @@ from reelhook.doors.fields import (
     maybe_project,
 )
 from reelhook.doors.labels import LabelledBody, LabelledResponse, label_fields
+from reelhook.doors.native.references import MaybeReferences, maybe_references
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import ListedJob
 
@@ -113,11 +115,13 @@ class JobResponse(LabelledResponse):
     code: str | None
     webhook_url: str | None
     video_url: str | None
+    poster_url: str | None = Field(description="null while there is no poster")
     created_at: str
     updated_at: str
     last_checked_at: str | None
     sequence: int
     waiting: MaybeWaiting = None
+    waiting_for: MaybeCause = None
     missing_since: str | None = Field(
         None,
         exclude_if=is_absent,
@@ -133,6 +137,12 @@ class JobResponse(LabelledResponse):
     priority: str | None = Field(
         None, exclude_if=is_absent, description="low or high; absent: normal"
     )
+    resolution: str | None = Field(None, exclude_if=is_absent)
+    negative_prompt: str | None = Field(
+        None, exclude_if=is_absent, description="Absent in lists, because it may be long"
+    )
+    audio: bool | None = Field(None, exclude_if=is_absent)
+    references: MaybeReferences = None
 
 
 class JobsResponse(Schema):
@@ -220,10 +230,12 @@ class ErrorResponse(Schema):
 def job_response(
     listed: ListedJob,
     video_url: str,
+    poster_url: str | None = None,
     queue_position: int | None = None,
     waiting: Waiting | None = None,
+    waiting_for: CauseResponse | None = None,
 ) -> JobResponse:
-    """Return the fields of a job that clients may read."""
+    """Return the fields of a job that clients may read. `poster_url` None: it has no poster."""
     job = listed.job
     return JobResponse(
         job_id=job.id,
@@ -247,15 +259,21 @@ def job_response(
         code=job.code,
         webhook_url=listed.webhook_url,
         video_url=video_url if job.status is Status.COMPLETED else None,
+        poster_url=poster_url,
         created_at=iso(job.created_at),
         updated_at=iso(job.updated_at),
         last_checked_at=maybe_iso(listed.checked_at),
         sequence=job.sequence,
         waiting=maybe_waiting(waiting),
+        waiting_for=waiting_for,
         missing_since=maybe_iso(job.missing_since),
         stopped=job.stopped,
         project=maybe_project(job.project),
         priority=Priority(job.priority).word if job.priority else None,
+        resolution=listed.resolution,
+        negative_prompt=listed.negative_prompt,
+        audio=listed.audio,
+        references=maybe_references(listed),
         **label_fields(job),
     )
 

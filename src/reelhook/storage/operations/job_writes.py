@@ -127,7 +127,7 @@ def create(new: NewJob) -> Operation[Created]:
     if new.job.adopted_from is not None:
         yield from reservations.move(new.job.adopted_from, new.job.id)
     yield from _add_metadata(new.job)
-    yield from files.link(new, held)
+    yield from files.link(new.job, held)
     yield from add_deliveries(new.job, destinations)
     if new.idempotency:
         yield from idempotency.keep(new.idempotency, new.job.id, new.job.created_at)

@@ -55,7 +55,17 @@ REQUEST_COLUMNS = (
     *("reference_images", "reference_videos", "reference_audios"),
     "remix_of",
 )
+
+
+def _length_of_list(column: str) -> str:
+    """Return the SQL for the number of texts in a JSON list: a text is between two quotes."""
+    unescaped = f"replace(replace({column}, '\\\\', ''), '\\\"', '')"
+    quotes = f"length({unescaped}) - length(replace({unescaped}, '\"', ''))"
+    return f"coalesce(({quotes}) / 2, 0)"
+
+
 _REFERENCES = ("reference_images", "reference_videos", "reference_audios")
+MEDIA_COLUMNS = ("image", "last_frame", *_REFERENCES)
 _DIRECTION, _OWNER, _VERSION = _DOOR_FIELDS = ("direction", "wallet_address", "render_version")
 """The door fields of a request that have columns; others are refused."""
 _VERSION_DEFAULT = "v3"
@@ -66,7 +76,10 @@ _ROUND_AT = (
 _JOB_EXTRAS = ("webhook_url", "checked_at", _ROUND_AT)
 STORED_JOB = ", ".join((*STATE_COLUMNS, *REQUEST_COLUMNS, *_JOB_EXTRAS))
 # Without the columns that may be large.
-_LISTED_COLUMNS = ("title", "seconds", "size", "aspect_ratio", "seed", "fallbacks")
+_LISTED_COLUMNS = (
+    *("title", "seconds", "size", "aspect_ratio", "seed", "fallbacks", "resolution", "audio"),
+    *map(_length_of_list, _REFERENCES),
+)
 LISTED_JOB = ", ".join((*STATE_COLUMNS, *_LISTED_COLUMNS, *_JOB_EXTRAS))
 DELIVERY = ", ".join(f"d.{name}" for name in DELIVERY_COLUMNS)
 _PROJECT_SECRETS = ("secret", "previous_secret", "previous_until")
@@ -150,6 +163,12 @@ def request_of(request: VideoRequest) -> tuple[Any, ...]:
     )
 
 
+def media_of_request(request: VideoRequest) -> tuple[Any, ...]:
+    """Write `MEDIA_COLUMNS`."""
+    written = dict(zip(REQUEST_COLUMNS, request_of(request), strict=True))
+    return tuple(written[name] for name in MEDIA_COLUMNS)
+
+
 def stored_job_of(row: Sequence[Any]) -> StoredJob:
     """Read `STORED_JOB`."""
     job = job_of(row)
@@ -164,19 +183,24 @@ def stored_job_of(row: Sequence[Any]) -> StoredJob:
 def listed_job_of(row: Sequence[Any]) -> ListedJob:
     """Read `LISTED_JOB`."""
     job = job_of(row)
-    title, seconds, size, aspect_ratio, seed, fallbacks, webhook_url, *checked = row[
-        len(STATE_COLUMNS) :
+    end = len(STATE_COLUMNS) + len(_LISTED_COLUMNS)
+    title, seconds, size, aspect_ratio, seed, fallbacks, resolution, audio, *counts = row[
+        len(STATE_COLUMNS) : end
     ]
+    webhook_url, *checked = row[end:]
     return ListedJob(
-        job=job,
-        title=title,
-        seconds=seconds,
-        size=size,
-        aspect_ratio=aspect_ratio,
-        seed=seed,
-        fallbacks=_list_of(fallbacks),
-        webhook_url=webhook_url,
-        checked_at=_checked_at(job, *checked),
+        job,
+        title,
+        seconds,
+        size,
+        aspect_ratio,
+        seed,
+        _list_of(fallbacks),
+        webhook_url,
+        _checked_at(job, *checked),
+        resolution,
+        None if audio is None else bool(audio),
+        *counts,
     )
 
 
