@@ -90,6 +90,7 @@ class Options:
     concurrency: int = 4
     previous_secret: str | None = None
     overlap_hours: float = 24.0
+    archive_keep_days: float = inf
     loops: frozenset[str] = frozenset(
         {
             *("submit", "preparing", "resolve", "listing", "watch", "deliver"),
@@ -118,6 +119,7 @@ class Options:
                 "retry_schedule": self.schedule,
                 "endpoint_concurrency": self.concurrency,
                 "secret_overlap_hours": self.overlap_hours,
+                "archive_keep_days": self.archive_keep_days,
             }
         )
 

@@ -20,6 +20,8 @@ NEW = {
     "models": None,
     "weight": 1,
     "priorityMax": "high",
+    "archiveKeepDays": None,
+    "archiveBytesMax": None,
     "previousSecretUntil": None,
     "closedAt": None,
     "deleteData": False,
@@ -108,12 +110,14 @@ async def test_the_given_fields_are_changed_and_null_restores_the_default(
         "models": ["openai/sora-2", "runway/gen4"],
         "weight": 5,
         "priorityMax": "low",
+        "archiveKeepDays": 90.5,
+        "archiveBytesMax": 10**12,
     }
     first = (await server.patch(path, json=chosen)).json()
     assert first | chosen == first == (await server.get("/api/projects/renamed")).json()
     second = (await server.patch(path, json={"weight": 6})).json()
     assert second == first | {"weight": 6}
-    nothing = dict.fromkeys(("name", "webhookUrl", "models", "weight", "priorityMax"))
+    nothing = dict.fromkeys(chosen)
     third = (await server.patch(path, json=nothing)).json()
     assert third == first | NEW
 
@@ -122,6 +126,8 @@ async def test_the_given_fields_are_changed_and_null_restores_the_default(
     ("change", "field"),
     [
         ({"weight": 0}, "weight"),
+        ({"archiveKeepDays": 0.5}, "archiveKeepDays"),
+        ({"archiveBytesMax": 0}, "archiveBytesMax"),
         ({"weight": 1001}, "weight"),
         ({"weight": "2"}, "weight"),
         ({"priorityMax": "urgent"}, "priorityMax"),

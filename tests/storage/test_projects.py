@@ -35,6 +35,8 @@ FULL = Project(
     weight=3,
     priority_max=0,
     data_deleted_at=NOW + 5,
+    archive_keep_days=90.5,
+    archive_bytes_max=10**12,
 )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from rich.text import Text
 
 from reelhook.cli import render
+from reelhook.domain.keeping import GIB
 from reelhook.domain.signature import standard_secret
 
 
@@ -58,11 +59,21 @@ def _fields(project: dict[str, Any]) -> list[tuple[str, object]]:
         ("Models", "all" if models is None else ", ".join(models)),
         ("Weight", project["weight"]),
         ("Highest priority", project["priorityMax"]),
+        ("Archive keeps videos", _days(project["archiveKeepDays"])),
+        ("Archive holds", _gib(project["archiveBytesMax"])),
         ("Old secret until", project["previousSecretUntil"]),
         ("Created", project["createdAt"]),
         ("Closed", project["closedAt"]),
         ("Data deleted", project["dataDeletedAt"]),
     ]
+
+
+def _days(days: float | None) -> str | None:
+    return None if days is None else f"{days:g} days"
+
+
+def _gib(most: int | None) -> str | None:
+    return None if most is None else f"at most {most / GIB:,.3g} GiB"
 
 
 def _state(project: dict[str, Any]) -> Text:

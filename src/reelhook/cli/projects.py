@@ -11,6 +11,7 @@ from reelhook.cli.client import project_path
 from reelhook.cli.endpoint_options import ReadSecret, read_secret
 from reelhook.cli.options import AsJson, OverlapHours, ProjectId, Url
 from reelhook.cli.project_view import show_created, show_project, show_projects, show_secret
+from reelhook.domain.keeping import GIB
 
 
 def create(
@@ -82,6 +83,26 @@ def update(
             show_default=False,
         ),
     ] = None,
+    archive_keep_days: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="DAYS",
+            help="The days after which its archived videos are removed, from 1; 0 for the "
+            "server's setting.",
+            show_default=False,
+        ),
+    ] = None,
+    archive_max_gib: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="GIB",
+            help="The most GiB of its archived videos; the oldest are removed first. 0 for no "
+            "limit of its own.",
+            show_default=False,
+        ),
+    ] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -97,6 +118,10 @@ def update(
         change["weight"] = weight
     if priority_max is not None:
         change["priorityMax"] = priority_max
+    if archive_keep_days is not None:
+        change["archiveKeepDays"] = archive_keep_days or None
+    if archive_max_gib is not None:
+        change["archiveBytesMax"] = round(archive_max_gib * GIB) or None
     if not change:
         raise typer.BadParameter("give at least one option to change")
     show_response(

@@ -1,5 +1,6 @@
 """The frozen `Settings`: its fields, and the values derived from them."""
 
+import math
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -43,11 +44,13 @@ from reelhook.config.validators import (
 from reelhook.domain.encryption import Keyring
 from reelhook.domain.endpoint import CONCURRENCY_MAX, OVERLAP_HOURS_MAX
 from reelhook.domain.errors import SettingsError
+from reelhook.domain.keeping import GIB, FileLimits
 from reelhook.domain.schedule import RetrySchedule
 from reelhook.guard.hosts import is_loopback, local_url
 from reelhook.providers.registry import BUILT_IN
 
 _TEN_YEARS_HOURS = 10 * 365 * 24
+_GIB_MAX = 1_000_000
 _SECRET: JsonDict = {"secret": True}
 """Marks the fields that no log may show."""
 
@@ -182,6 +185,14 @@ class Settings(ProviderSettings):
     link_hours: LinkHours = Field(
         None, description="a number of hours above 0, up to 87600, or off"
     )
+    archive_keep_days: Days = Field(math.inf, description="a number of days from 1, or forever")
+    archive_max_gib: float | None = Field(
+        None,
+        gt=0,
+        le=_GIB_MAX,
+        allow_inf_nan=False,
+        description="a number of GiB above 0, up to 1000000",
+    )
     keep_jobs_days: Days = Field(30.0, description="a number of days from 1, or forever")
     keep_attempts_days: Days = Field(7.0, description="a number of days from 1, or forever")
     verbose_logging: Switch = Field(default=False, description="true or false")
@@ -280,6 +291,12 @@ class Settings(ProviderSettings):
             folder = self.data_dir.absolute() / "archive"
             return folder.as_uri() if isinstance(self.database, Path) else None
         return None if self.archive_url == OFF else self.archive_url
+
+    @property
+    def archive_limits(self) -> FileLimits:
+        """The limits of the archive."""
+        most = self.archive_max_gib
+        return FileLimits(self.archive_keep_days, None if most is None else round(most * GIB))
 
     @property
     def link_seconds(self) -> float | None:

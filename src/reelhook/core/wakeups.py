@@ -86,6 +86,7 @@ class Signals:
         self.retention = Signal("retention", publish)
         self.archive = Signal("archive", publish)
         self.posters = Signal("posters", publish)
+        self.removals = Signal("removals", publish)
         self.closed_projects = Signal("closed_projects", publish)
         self.pause = Signal("switch", publish)
         self.leases = Signal("leases", publish)
@@ -100,6 +101,7 @@ class Signals:
                 self.retention,
                 self.archive,
                 self.posters,
+                self.removals,
                 self.closed_projects,
                 self.pause,
                 self.leases,

@@ -39,6 +39,8 @@ def project_facts(project: Project) -> Facts:
         "models": project.models,
         "weight": project.weight,
         "priority_max": project.priority_max,
+        "archive_keep_days": project.archive_keep_days,
+        "archive_bytes_max": project.archive_bytes_max,
         "closed": project.closed_at is not None,
         "delete_data": project.delete_data,
         **_secret(project.secret),

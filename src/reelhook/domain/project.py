@@ -18,6 +18,8 @@ MODEL_CHARACTERS_MAX = 200
 WEIGHT_MAX = 1000
 PRIORITY_MIN, PRIORITY_MAX = -1, 1
 """The lowest and the highest priority that a project may be allowed."""
+KEEP_DAYS_MIN, KEEP_DAYS_MAX = 1, 36_500
+ARCHIVE_BYTES_MAX = 10**6 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Project:
     installation's secret does. `models` are the only ones that it may use; None: all. `weight` is
     its share of an account's free slots. `priority_max` is the highest priority of its jobs.
     `delete_data`: its data is removed once everything in it has ended; it was at `data_deleted_at`.
+    `archive_keep_days` is the age at which its archived files are removed; None: the archive's.
+    `archive_bytes_max` is the most that they may have together; None: no limit of its own.
     """
 
     id: str
@@ -57,6 +61,8 @@ class Project:
     weight: int = 1
     priority_max: int = PRIORITY_MAX
     data_deleted_at: Instant | None = None
+    archive_keep_days: float | None = None
+    archive_bytes_max: int | None = None
 
     @property
     def secrets(self) -> tuple[str | None, str | None]:
@@ -111,6 +117,17 @@ def check_limits(weight: int | None, priority_max: int | None) -> None:
     ):
         if value is not None and not least <= value <= most:
             raise InvalidRequestError(name, Problem.RANGE, least=least, most=most)
+
+
+def check_archive_limits(keep_days: float | None, bytes_max: int | None) -> None:
+    """Raise `InvalidRequestError` unless a project may have these limits. None: not given."""
+    if keep_days is not None and not KEEP_DAYS_MIN <= keep_days <= KEEP_DAYS_MAX:
+        least, most = KEEP_DAYS_MIN, KEEP_DAYS_MAX
+        raise InvalidRequestError("archive_keep_days", Problem.RANGE, least=least, most=most)
+    if bytes_max is not None and not 1 <= bytes_max <= ARCHIVE_BYTES_MAX:
+        raise InvalidRequestError(
+            "archive_bytes_max", Problem.RANGE, least=1, most=ARCHIVE_BYTES_MAX
+        )
 
 
 def check_models(models: Sequence[str]) -> None:

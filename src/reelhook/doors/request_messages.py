@@ -20,6 +20,8 @@ WIRE_NAMES: Mapping[str, str] = {
     "provider_job_id": "soraJobId",
     "job_id": "jobId",
     "priority_max": "priorityMax",
+    "archive_keep_days": "archiveKeepDays",
+    "archive_bytes_max": "archiveBytesMax",
     "jobs_in_flight": "jobsInFlight",
     "jobs_per_day": "jobsPerDay",
     "money_per_day": "moneyPerDay",

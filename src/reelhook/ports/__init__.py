@@ -11,10 +11,11 @@ from reelhook.ports.activity import (
 from reelhook.ports.api_keys import ApiKeyStore, GrantReads
 from reelhook.ports.archive import (
     ArchivedFileReads,
-    ArchiveRemovalStore,
     ArchiveStore,
     EnrollingStore,
+    KeepingStore,
     PosterStore,
+    RemovedObjectStore,
 )
 from reelhook.ports.attention import (
     AttentionStore,
@@ -146,7 +147,6 @@ __all__ = [
     "AccountStatusStore",
     "ActivityStore",
     "ApiKeyStore",
-    "ArchiveRemovalStore",
     "ArchiveStore",
     "ArchivedFileReads",
     "AttemptTally",
@@ -202,6 +202,7 @@ __all__ = [
     "JobTally",
     "JobWrites",
     "JobsOfKind",
+    "KeepingStore",
     "KnownEntriesReads",
     "Lag",
     "LatestEvent",
@@ -237,6 +238,7 @@ __all__ = [
     "RefusalReports",
     "RefusedJob",
     "Removal",
+    "RemovedObjectStore",
     "RenderTime",
     "Resend",
     "ResendStore",

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from reelhook.domain.archive import ArchivedFile, VideoFacts
 from reelhook.domain.event import Instant
+from reelhook.domain.keeping import ExcessFile, FileLimits
 from reelhook.ports.job_records import StoredJob
 from reelhook.ports.leases import Lease
 
@@ -73,15 +74,31 @@ class PosterStore(Protocol):
         ...
 
 
-class ArchiveRemovalStore(Protocol):
-    """The part of the store that removing files needs."""
+class KeepingStore(Protocol):
+    """The part of the store that the archive's limits need."""
 
-    async def archived_files(
-        self, after: str | None, limit: int, project: str | None = None
-    ) -> Sequence[ArchivedFile]:
-        """Return stored files in the order of their jobs' ids, after the job `after`."""
+    async def excess_files(
+        self, limits: FileLimits, now: Instant, limit: int
+    ) -> Sequence[ExcessFile]:
+        """Return at most `limit` stored files that are too old, or the oldest above a size.
+
+        `limits` are the archive's. Projects may have their own: an age, which holds in place of
+        the archive's, and a size, which holds in addition.
+        """
         ...
 
-    async def record_removed(self, job_ids: Sequence[str]) -> None:
-        """Record that the files of these jobs are no longer in the archive."""
+    async def remove_archived(self, files: Sequence[ExcessFile], now: Instant) -> None:
+        """Remove these files from the archive. Their objects are deleted later."""
+        ...
+
+
+class RemovedObjectStore(Protocol):
+    """The part of the store that deleting objects needs: those whose files were removed."""
+
+    async def objects_to_delete(self, now: Instant, limit: int) -> list[str]:
+        """Return the keys of objects that may be deleted now."""
+        ...
+
+    async def record_deleted(self, keys: Sequence[str]) -> None:
+        """Record that these objects are gone."""
         ...

@@ -30,6 +30,7 @@ class RetentionStore(Protocol):
         """Remove jobs that ended before that time, with everything that belongs to them.
 
         A job whose webhooks are still waiting is kept, unless it ended before `waiting_before`.
+        One whose file is in the archive loses its events, deliveries and attempts only.
         """
         ...
 

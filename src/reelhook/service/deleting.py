@@ -59,3 +59,4 @@ class Deleting:
             return await (read_back(deleting, job_id=job_id) if canceled else deleting)
         finally:
             self._signals.jobs_changed([job_id])
+            self._signals.removals.publish()

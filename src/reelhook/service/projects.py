@@ -19,6 +19,7 @@ from reelhook.domain.ids import new_id
 from reelhook.domain.project import (
     PROJECT_ID_PREFIX,
     Project,
+    check_archive_limits,
     check_limits,
     check_models,
     check_name,
@@ -35,9 +36,13 @@ class ProjectFields(TypedDict, total=False):
     models: tuple[str, ...] | None
     weight: int
     priority_max: int
+    archive_keep_days: float | None
+    archive_bytes_max: int | None
 
 
-_OPERATORS = frozenset({"models", "weight", "priority_max"})
+_OPERATORS = frozenset(
+    {"models", "weight", "priority_max", "archive_keep_days", "archive_bytes_max"}
+)
 """The fields that limit a project, so only the operator may change them."""
 _OF_DEFAULT = frozenset({"name", "webhook_url"})
 """The fields that `default` does not have: it keeps its name, and a setting has its URL."""
@@ -103,7 +108,7 @@ class Projects:
     ) -> Project:
         """Change the given fields. `trusted`: the operator chose the webhook URL.
 
-        Only the operator may change the allowed models, the weight and the allowed priority. Raises
+        Only the operator may change its limits. Raises
         `ProjectNotFoundError`, `InvalidRequestError`, `ProjectClosedError`, `ProjectNameTakenError`
         or `DefaultProjectError`.
         """
@@ -115,6 +120,7 @@ class Projects:
         if (models := fields.get("models")) is not None:
             check_models(models)
         check_limits(fields.get("weight"), fields.get("priority_max"))
+        check_archive_limits(fields.get("archive_keep_days"), fields.get("archive_bytes_max"))
 
         def changed(project: Project) -> Project:
             if project.id == DEFAULT_PROJECT and _OF_DEFAULT & fields.keys():

@@ -68,6 +68,7 @@ from reelhook.storage.operations import (
     processes,
     projects,
     receipts,
+    removal,
     replays,
     resends,
     retention,
@@ -370,8 +371,10 @@ class Store(Forwarding):
     enroll_files = writing(archive.enroll_ids)
     files_without_poster = reading(archive.without_poster)
     record_poster = writing(archive.record_poster)
-    archived_files = reading(archive.page)
-    record_removed = writing(archive.record_removed)
+    excess_files = reading(removal.excess)
+    remove_archived = in_background(removal.remove)
+    objects_to_delete = reading(removal.due)
+    record_deleted = writing(removal.deleted)
 
     # -- what is held up ----------------------------------------------------------------------
 

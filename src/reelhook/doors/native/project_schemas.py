@@ -6,7 +6,14 @@ from pydantic import Field
 
 from reelhook.domain.endpoint import OVERLAP_HOURS_MAX
 from reelhook.domain.event import maybe_iso
-from reelhook.domain.project import MODELS_MAX, NAME, WEIGHT_MAX, Project
+from reelhook.domain.project import (
+    KEEP_DAYS_MAX,
+    KEEP_DAYS_MIN,
+    MODELS_MAX,
+    NAME,
+    WEIGHT_MAX,
+    Project,
+)
 from reelhook.doors.fields import Schema, Text, documented
 from reelhook.doors.native.endpoint_schemas import Flag, Secret
 from reelhook.gateway import ProjectFields
@@ -41,6 +48,19 @@ class ProjectChangeBody(Schema):
     )
     priority_max: Priority | None = Field(
         None, description="The highest priority of its jobs; null: high. For the operator"
+    )
+
+    archive_keep_days: (
+        Annotated[float, documented(minimum=KEEP_DAYS_MIN, maximum=KEEP_DAYS_MAX)] | None
+    ) = Field(
+        None,
+        description="The days after which its archived videos are removed; null: "
+        "REELHOOK_ARCHIVE_KEEP_DAYS. For the operator",
+    )
+    archive_bytes_max: Annotated[int, documented(minimum=1)] | None = Field(
+        None,
+        description="The most bytes of its archived videos; the oldest are removed first; null: "
+        "no limit of its own. For the operator",
     )
 
     def fields(self) -> ProjectFields:
@@ -94,6 +114,12 @@ class ProjectResponse(Schema):
     models: list[str] | None = Field(description="The only models it may use; null: all")
     weight: int = Field(description="Its share of an account's free slots")
     priority_max: Priority = Field(description="The highest priority of its jobs")
+    archive_keep_days: float | None = Field(
+        description="The days for which its archived videos are kept; null: the archive's"
+    )
+    archive_bytes_max: int | None = Field(
+        description="The most bytes of its archived videos; null: no limit of its own"
+    )
     previous_secret_until: str | None
     created_at: str | None = Field(description="null for default, until something of it is set")
     closed_at: str | None
@@ -132,6 +158,8 @@ def _fields(project: Project) -> dict[str, Any]:
         "models": None if project.models is None else list(project.models),
         "weight": project.weight,
         "priority_max": _NAMES[project.priority_max],
+        "archive_keep_days": project.archive_keep_days,
+        "archive_bytes_max": project.archive_bytes_max,
         "previous_secret_until": maybe_iso(until),
         "created_at": maybe_iso(project.created_at or None),
         "closed_at": maybe_iso(project.closed_at),

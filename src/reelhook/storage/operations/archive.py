@@ -11,6 +11,7 @@ from reelhook.ports import Lease
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations.leases import holds
 from reelhook.storage.operations.ownership import of_project
+from reelhook.storage.operations.removal import is_kept
 
 _COLUMNS = tuple(field.name for field in fields(ArchivedFile))
 FILE = ", ".join(_COLUMNS)
@@ -130,7 +131,10 @@ def record(file: ArchivedFile, lease: Lease | None = None) -> Operation[bool]:
     """Write the state of a file that still waits. Return False if it no longer does."""
     if not (yield from holds(lease)):
         return False
-    return bool((yield Statement(_UPDATE, _values(file))))
+    written = bool((yield Statement(_UPDATE, _values(file))))
+    if written and file.key is not None:
+        yield is_kept(file.key)
+    return written
 
 
 def without_poster(limit: int) -> Operation[list[ArchivedFile]]:
@@ -149,9 +153,10 @@ def record_poster(
     """Record a poster's key and its size in bytes, or that there is none, and the facts."""
     known = facts or VideoFacts()
     state = PosterState.NONE if poster is None else PosterState.MADE
-    yield Statement(
+    rows = yield Statement(
         "UPDATE archive SET poster_state = ?2, poster_key = ?3, poster_size = ?4, duration = ?5,"
-        " width = ?6, height = ?7, frame_rate = ?8, codec = ?9, has_audio = ?10 WHERE job_id = ?1",
+        " width = ?6, height = ?7, frame_rate = ?8, codec = ?9, has_audio = ?10"
+        " WHERE job_id = ?1 AND state = 'stored' RETURNING 1",
         (
             job_id,
             state.value,
@@ -164,6 +169,8 @@ def record_poster(
             known.has_audio,
         ),
     )
+    if rows and poster is not None:
+        yield is_kept(poster[0])
 
 
 def page(
@@ -177,13 +184,3 @@ def page(
         (after or "", limit, *owner),
     )
     return [file_of(row) for row in rows]
-
-
-def record_removed(job_ids: Sequence[str]) -> Operation[None]:
-    """Record that the files of these jobs are no longer in the archive."""
-    for job_id in job_ids:
-        yield Statement(
-            "UPDATE archive SET state = 'removed', key = NULL, poster_key = NULL,"
-            " poster_state = NULL WHERE job_id = ?1 AND state = 'stored'",
-            (job_id,),
-        )

@@ -43,7 +43,7 @@ def remove(project: str, now: Instant) -> Operation[DataRemoval]:
     rows = yield Statement(_IN_USE, (project,))
     if rows[0][0]:
         return DataRemoval.IN_USE
-    if (yield from retention.jobs_of(project)):
+    if (yield from retention.jobs_of(project, now)):
         return DataRemoval.BEGUN
     if (yield Statement(_ENDPOINTS, (project, retention.ROWS_MAX))):
         return DataRemoval.BEGUN

@@ -9,7 +9,7 @@ from reelhook.domain.errors import JobNotFoundError
 from reelhook.domain.event import Instant
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations import audit as trail
-from reelhook.storage.operations import files
+from reelhook.storage.operations import files, removal
 from reelhook.storage.operations.ownership import of_project
 from reelhook.storage.operations.rows import REQUEST_COLUMNS, STATE, job_of
 
@@ -51,6 +51,8 @@ def delete(
         return False
     hashes = yield from files.of_job(job_id)
     yield Statement(_CLEAR, (job_id, now))
+    yield from removal.forget_file(job_id, now)
+    yield Statement("DELETE FROM late_checks WHERE job_id = ?1", (job_id,))
     yield Statement("DELETE FROM job_files WHERE job_id = ?1", (job_id,))
     yield from files.remove_unused(job.project, hashes, now)
     yield Statement("DELETE FROM deliveries WHERE job_id = ?1", (job_id,))

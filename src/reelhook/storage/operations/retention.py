@@ -11,7 +11,7 @@ from reelhook.domain.event import Instant
 from reelhook.domain.reservation import Bill, BillOutcome
 from reelhook.ports import Position, Removal
 from reelhook.storage.operation import Operation, Row, Statement
-from reelhook.storage.operations import costs, reservations
+from reelhook.storage.operations import costs, removal, reservations
 
 JOBS_SCANNED = 64
 ROWS_MAX = 400
@@ -30,11 +30,13 @@ SELECT id, created_at,
   status IN ('completed', 'failed', 'canceled') AND updated_at < ?1
     AND (updated_at < ?2 OR NOT EXISTS (SELECT 1 FROM deliveries d
       WHERE d.job_id = jobs.id AND d.due_at IS NOT NULL)),
-  {_ROWS}
+  {_ROWS},
+  EXISTS (SELECT 1 FROM archive f WHERE f.job_id = jobs.id AND f.state = 'stored')
 FROM jobs WHERE created_at < ?1 AND (created_at, id) > (?3, ?4) ORDER BY created_at, id LIMIT ?5
 """
 _OF_PROJECT = f"""
-SELECT id, created_at, TRUE, {_ROWS} FROM jobs WHERE project = ?1 ORDER BY created_at, id LIMIT ?2
+SELECT id, created_at, TRUE, {_ROWS}, FALSE
+FROM jobs WHERE project = ?1 ORDER BY created_at, id LIMIT ?2
 """
 # A job with more rows than a batch may remove is first emptied piece by piece.
 _SOME_ATTEMPTS = """
@@ -67,7 +69,10 @@ FROM endpoints WHERE id > ?2 ORDER BY id LIMIT ?3
 
 
 def jobs(position: Position, ended_before: Instant, waiting_before: Instant) -> Operation[Removal]:
-    """Remove the next old jobs; see `RetentionStore.remove_jobs`."""
+    """Remove the next old jobs; see `RetentionStore.remove_jobs`.
+
+    A job whose file is in the archive is kept, without its events, deliveries and attempts.
+    """
     created_at, job_id = position or (-1, "")
     rows = yield Statement(_JOBS, (ended_before, waiting_before, created_at, job_id, JOBS_SCANNED))
     doomed, passed = _fitting(rows)
@@ -77,12 +82,25 @@ def jobs(position: Position, ended_before: Instant, waiting_before: Instant) -> 
         doomed, passed = [rows[passed][0]], passed + 1
     if doomed:
         yield from _spend_reserved(doomed)
-        yield Statement(f"DELETE FROM jobs WHERE id IN ({_placeholders(doomed)})", doomed)
+        kept = {row[0] for row in rows if row[4]}
+        yield from _remove([job_id for job_id in doomed if job_id not in kept])
+        yield from _forget_history([job_id for job_id in doomed if job_id in kept])
     at_end = passed == len(rows) < JOBS_SCANNED
     return Removal(len(doomed), None if at_end else _after(rows[:passed]))
 
 
-def jobs_of(project: str) -> Operation[bool]:
+def _remove(job_ids: Sequence[str]) -> Operation[None]:
+    if job_ids:
+        yield Statement(f"DELETE FROM jobs WHERE id IN ({_placeholders(job_ids)})", job_ids)
+
+
+def _forget_history(job_ids: Sequence[str]) -> Operation[None]:
+    for table in ("deliveries", "events") if job_ids else ():
+        places = _placeholders(job_ids)
+        yield Statement(f"DELETE FROM {table} WHERE job_id IN ({places})", job_ids)
+
+
+def jobs_of(project: str, now: Instant) -> Operation[bool]:
     """Remove the next jobs of a project, whatever their state; their costs stay as sums.
 
     Return False if there were none.
@@ -96,15 +114,16 @@ def jobs_of(project: str) -> Operation[bool]:
     if doomed:
         yield from costs.keep(doomed)
         yield from _spend_reserved(doomed)
-        yield Statement(f"DELETE FROM jobs WHERE id IN ({_placeholders(doomed)})", doomed)
+        yield from removal.release(doomed, now)
+        yield from _remove(doomed)
     return bool(doomed)
 
 
 def _fitting(rows: Sequence[Row]) -> tuple[list[str], int]:
     """Return the jobs to remove that one batch has room for, and the number of rows before that."""
     doomed, passed, left = [], 0, ROWS_MAX
-    for job_id, _, removable, size in rows:
-        if removable:
+    for job_id, _, removable, size, kept in rows:
+        if removable and not (kept and size == 1):  # nothing is left but the job itself
             if size > left:
                 break
             left -= size

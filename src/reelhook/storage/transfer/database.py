@@ -30,6 +30,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "jobs": ("id",),
     "archive": ("job_id",),
     "late_checks": ("job_id",),
+    "removed_objects": ("key",),
     "job_files": ("job_id", "hash"),
     "job_metadata": ("name", "value", "created_at", "job_id", "project"),
     "turns": ("account", "project"),

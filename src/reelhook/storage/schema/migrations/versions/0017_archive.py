@@ -26,6 +26,12 @@ def upgrade() -> None:
     """Add the tables and columns. Jobs that have completed get a file that waits."""
     _create_archive()
     _create_late_checks()
+    # Objects whose file was removed: they are deleted once their store responds.
+    op.create_table(
+        "removed_objects",
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("due_at", sa.BigInteger, nullable=False),
+    )
     op.add_column("jobs", sa.Column("recovered_at", sa.BigInteger))
     op.add_column("jobs", sa.Column("unprepared_since", sa.BigInteger))
     op.create_index(
@@ -139,5 +145,6 @@ def downgrade() -> None:
     op.drop_column("accounts", "stretched_since")
     op.drop_column("accounts", "unauthorized_since")
     op.drop_column("jobs", "recovered_at")
+    op.drop_table("removed_objects")
     op.drop_table("late_checks")
     op.drop_table("archive")

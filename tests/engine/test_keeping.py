@@ -1,0 +1,60 @@
+"""Keeping: what is removed from the archive leaves its store, also one that was down."""
+
+from pathlib import Path
+
+from archive_files import LOOPS, MIB, SourceFile, archiving, video
+
+from reelhook.domain.archive import FileState
+from reelhook.domain.errors import ObjectStoreError
+from reelhook.objects.store import ObstoreObjects
+
+REMOVING = LOOPS | {"keeping", "removing"}
+DAY = 24 * 3600
+
+
+class StubbornObjects(ObstoreObjects):
+    """A store that deletes nothing while it is `down`."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__((folder / "archive").as_uri())
+        self.down = False
+
+    async def delete(self, keys: list[str] | tuple[str, ...]) -> None:  # type: ignore[override] # the loop gives lists
+        if self.down:
+            raise ObjectStoreError(self.name, "the connection was refused")
+        await super().delete(keys)
+
+
+def stored_in(folder: Path) -> list[str]:
+    return [path.name for path in (folder / "archive").rglob("*.mp4")]
+
+
+async def test_a_deleted_jobs_file_leaves_the_store_once_it_responds(tmp_path: Path) -> None:
+    objects = StubbornObjects(tmp_path)
+    async with archiving(tmp_path, SourceFile(video(MIB)), loops=REMOVING, objects=objects) as one:
+        await one.complete("job_1", "job_2")
+        await one.engine.settled()
+        assert sorted(stored_in(tmp_path)) == ["job_1.mp4", "job_2.mp4"]
+        objects.down = True
+        assert await one.engine.store.delete_job("job_1", one.here.clock.now())
+        one.engine.signals.removals.publish()
+        await one.engine.settled()
+        assert sorted(stored_in(tmp_path)) == ["job_1.mp4", "job_2.mp4"]
+        objects.down = False
+        await one.engine.pass_time(31)
+        assert stored_in(tmp_path) == ["job_2.mp4"]
+        events = [line["event"] for line in one.here.logs]
+        assert events.count("archive.deletion_deferred") == 1
+
+
+async def test_files_that_are_too_old_are_removed_by_themselves(tmp_path: Path) -> None:
+    source = SourceFile(video(MIB))
+    async with archiving(tmp_path, source, loops=REMOVING, archive_keep_days=2) as one:
+        await one.complete("job_1")
+        await one.engine.settled()
+        assert stored_in(tmp_path) == ["job_1.mp4"]
+        one.here.time.advance(2 * DAY + 3600)
+        await one.engine.settled()
+        assert stored_in(tmp_path) == []
+        file = await one.file("job_1")
+        assert (file.state, file.error) == (FileState.REMOVED, "it was older than 2 days")
