@@ -14,6 +14,7 @@ from reelhook.engine.delivering.redeliver import Redeliver
 from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.leased_provider import LeasedProvider
 from reelhook.engine.leases import Leases
+from reelhook.engine.polling.late_checks import LateChecks
 from reelhook.engine.polling.watch import Watch
 from reelhook.engine.runner import Loop
 from reelhook.engine.submitting.account_listing import AccountListing
@@ -93,6 +94,7 @@ def account_loops(
             emit=parts.emit,
             clock=parts.clock,
         ),
+        LateChecks(parts.store, leased, parts.recording, parts.pause, clock=parts.clock),
         *_archive(parts, leased, archive),
     ]
 

@@ -31,7 +31,7 @@ def archive_failed(job: Job, error: str, now: Instant) -> tuple[Job, tuple[Event
 
     The same job comes back if it has no file.
     """
-    if job.status is not Status.COMPLETED and job.recovered_at is None:
+    if not job.has_video:
         return job, ()
     return _reported(job, EventKind.ARCHIVE_FAILED, error, now)
 

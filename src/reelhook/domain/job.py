@@ -140,6 +140,11 @@ class Job:
     unprepared_since: Instant | None = None
 
     @property
+    def has_video(self) -> bool:
+        """True if it completed, or if its video turned up after it had failed."""
+        return self.status is Status.COMPLETED or self.recovered_at is not None
+
+    @property
     def waiting(self) -> Waiting | None:
         """The reason why it waits, as the provider gave it; None if the provider gave none."""
         if self.status.terminal or self.last_response is None or self.waiting_since is None:

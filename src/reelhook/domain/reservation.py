@@ -128,12 +128,16 @@ class Reservation:
         match bill.ending:
             case BillOutcome.UNRESOLVED:
                 return
-            case BillOutcome.RELEASED:
-                yield from self._moved(None)
-            case BillOutcome.SPENT:
-                yield from self._moved(spent_by(bill, limits) or self.money)
+            case BillOutcome.RELEASED | BillOutcome.SPENT:
+                yield from self._moved(self.spent(bill, limits))
             case _:
                 assert_never(bill.ending)
+
+    def spent(self, bill: Bill, limits: BudgetLimits) -> Money | None:
+        """Return what is spent when it ends by this bill."""
+        if bill.ending is not BillOutcome.SPENT:
+            return None
+        return spent_by(bill, limits) or self.money
 
     def _moved(self, spent: Money | None) -> Iterator[SumChange]:
         for period in (self.day, month_of(self.day)):

@@ -82,6 +82,7 @@ from reelhook.ports.jobs import (
     SweepStore,
     WatchStore,
 )
+from reelhook.ports.late_checks import LateCheckStore
 from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.lookups import ForgottenStore, KnownEntriesReads, ListingStore, LookupStore
 from reelhook.ports.media import FetchedFile, MediaFetch
@@ -205,6 +206,7 @@ __all__ = [
     "KeepingStore",
     "KnownEntriesReads",
     "Lag",
+    "LateCheckStore",
     "LatestEvent",
     "Lease",
     "LeaseStore",

@@ -14,7 +14,7 @@ from reelhook.domain.file_errors import (
     PosterNotFoundError,
     PosterNotReadyError,
 )
-from reelhook.domain.job import Job, Status
+from reelhook.domain.job import Job
 from reelhook.ports import ArchivedFileReads, Content, Objects, Provider, StoredJob
 from reelhook.service.finished_file import ArchivedObject, FinishedFile
 from reelhook.service.providers import account_errors_hidden, provider_of
@@ -132,8 +132,7 @@ class Contents:
 
 
 def _has_video(job: Job) -> bool:
-    completed = job.status is Status.COMPLETED or job.recovered_at is not None
-    return completed and bool(job.provider_job_id)
+    return job.has_video and bool(job.provider_job_id)
 
 
 def _video_object(file: ArchivedFile | None) -> ArchivedObject | None:

@@ -60,6 +60,7 @@ from reelhook.storage.operations import (
     job_reads,
     job_writes,
     keys,
+    late_checks,
     leases,
     lookups,
     notices,
@@ -191,6 +192,9 @@ class Store(Forwarding):
         rows = await self._pending_rows(account)
         # PostgreSQL's rows become jobs on the event loop, which 100,000 would block for 0.3 s.
         return await run_in_thread_if_large(len(rows), lambda: [job_of(row) for row in rows])
+
+    record_late_check = writing(late_checks.record)
+    late_checks = reading(late_checks.due)  # from here on it is this method's name
 
     # -- resolving creates --------------------------------------------------------------------
 

@@ -144,6 +144,11 @@ class StatusResponse(LabelledResponse):
         exclude_if=is_absent,
         description="Since when the provider reports the job as unknown; absent if it knows it",
     )
+    recovered: bool | None = Field(
+        None,
+        exclude_if=is_absent,
+        description="true: the job failed, and its video turned up later; absent otherwise",
+    )
 
 
 def status_response(
@@ -163,14 +168,15 @@ def status_response(
         code=job.code,
         created_at=iso(job.created_at),
         updated_at=iso(job.updated_at),
-        video_available=ready,
-        video_url=video_url if ready else None,
+        video_available=job.has_video,
+        video_url=video_url if job.has_video else None,
         poster_url=poster_url,
         sora_job_id=job.provider_job_id,
         sora_status=_sora_status(job),
         sora_progress=job.progress,
         waiting=maybe_waiting(waiting),
         missing_since=maybe_iso(job.missing_since),
+        recovered=job.recovered_at is not None or None,
         **label_fields(job),
     )
 

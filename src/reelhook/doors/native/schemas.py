@@ -133,6 +133,11 @@ class JobResponse(LabelledResponse):
         description="For a canceled job. true: its render ended too; false: the provider "
         "continues, since it can't stop a render; absent: not known",
     )
+    recovered: bool | None = Field(
+        None,
+        exclude_if=is_absent,
+        description="true: the job failed, and its video turned up later; absent otherwise",
+    )
     project: MaybeProject = None
     priority: str | None = Field(
         None, exclude_if=is_absent, description="low or high; absent: normal"
@@ -258,7 +263,7 @@ def job_response(
         error=job.error,
         code=job.code,
         webhook_url=listed.webhook_url,
-        video_url=video_url if job.status is Status.COMPLETED else None,
+        video_url=video_url if job.has_video else None,
         poster_url=poster_url,
         created_at=iso(job.created_at),
         updated_at=iso(job.updated_at),
@@ -268,6 +273,7 @@ def job_response(
         waiting_for=waiting_for,
         missing_since=maybe_iso(job.missing_since),
         stopped=job.stopped,
+        recovered=job.recovered_at is not None or None,
         project=maybe_project(job.project),
         priority=Priority(job.priority).word if job.priority else None,
         resolution=listed.resolution,

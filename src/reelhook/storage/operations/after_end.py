@@ -5,7 +5,7 @@ from reelhook.domain.endpoint import DEFAULT_FORMAT, lane_of, name_of
 from reelhook.domain.event import Event, EventKind
 from reelhook.ports import Change, Lease
 from reelhook.storage.operation import Operation, Statement
-from reelhook.storage.operations import archive, event_writes
+from reelhook.storage.operations import archive, event_writes, late_checks
 from reelhook.storage.operations.delivery_writes import add_body
 from reelhook.storage.operations.endpoint_wakeups import wake
 from reelhook.storage.operations.leases import holds
@@ -53,6 +53,7 @@ def record(
     for event in change.events:
         if event.kind is EventKind.RECOVERED:
             yield from archive.enroll(job)
+            yield from late_checks.recovered(job.id, change.bill)
         yield from _announce(change, event)
     yield from event_writes.add(change)
     return True

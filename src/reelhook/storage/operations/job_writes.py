@@ -31,6 +31,7 @@ from reelhook.storage.operations import (
     event_writes,
     files,
     idempotency,
+    late_checks,
     projects,
     replays,
     reservations,
@@ -224,7 +225,9 @@ def _record_one(change: Change, lease: Lease | None) -> Operation[bool]:
         yield from offer(event, change.other_body)
     yield from event_writes.add(change)
     if change.job.status.terminal:
-        yield from reservations.settle(change.job.id, change.bill or bill_of(change.job))
+        bill = change.bill or bill_of(change.job)
+        spent = yield from reservations.settle(change.job.id, bill)
+        yield from late_checks.enroll(change.job, spent)
     if change.job.status is Status.COMPLETED:
         yield from archive.enroll(change.job)
     return True

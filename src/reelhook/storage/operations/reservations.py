@@ -25,6 +25,7 @@ from reelhook.domain.budget import (
 from reelhook.domain.endpoint import EventName
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
+from reelhook.domain.late_check import Spent
 from reelhook.domain.reservation import Bill, BillOutcome, Reservation, SumChange
 from reelhook.ports import NewJob
 from reelhook.storage.operation import (
@@ -187,12 +188,15 @@ def announce(reserved: Reserved, now: Instant) -> Operation[bool]:
     return announced
 
 
-def settle(job_id: str, bill: Bill) -> Operation[None]:
-    """End a job's reservations by its bill. Those of an unresolved job keep their money."""
+def settle(job_id: str, bill: Bill) -> Operation[list[Spent]]:
+    """End a job's reservations by its bill. Those of an unresolved job keep their money.
+
+    Return what was spent of each budget.
+    """
     unresolved = bill.ending is BillOutcome.UNRESOLVED
     rows = yield Statement(_LAND if unresolved else _DELETE, (job_id,))
     if not rows:
-        return
+        return []
     reservations = [reservation_of(row) for row in rows]
     budgets = yield from locked(sorted({each.owner for each in reservations}))
     yield from change_sums(
@@ -201,6 +205,11 @@ def settle(job_id: str, bill: Bill) -> Operation[None]:
         if each.owner in budgets
         for change in each.settled(bill, budgets[each.owner].limits)
     )
+    return [
+        Spent(each.owner, each.day, each.spent(bill, budgets[each.owner].limits))
+        for each in reservations
+        if each.owner in budgets
+    ]
 
 
 def move(before: str, after: str) -> Operation[None]:

@@ -118,7 +118,10 @@ def _create_archive() -> None:
 
 
 def _create_late_checks() -> None:
-    """Add the table of ended jobs that are looked at again, because they may still succeed."""
+    """Add the table of ended jobs that are looked at again, because they may still succeed.
+
+    `spent` is what their end has added to budgets.
+    """
     op.create_table(
         "late_checks",
         sa.Column(
@@ -127,6 +130,7 @@ def _create_late_checks() -> None:
         sa.Column("account", sa.Text, nullable=False),
         sa.Column("due_at", sa.BigInteger, nullable=False),
         sa.Column("checks", sa.Integer, nullable=False),
+        sa.Column("spent", sa.Text),
     )
     op.create_index("late_checks_due", "late_checks", ["account", "due_at"])
 
