@@ -21,8 +21,11 @@ from reelhook.domain.catalog import Catalog
 from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
+    ActivityStore,
     ApiKeyStore,
     ArchivedFileReads,
+    AttemptTally,
+    AttentionStore,
     AuditFilter,
     AuditStore,
     BudgetStore,
@@ -42,6 +45,9 @@ from reelhook.ports import (
     JobFilter,
     JobPage,
     JobStore,
+    JobTally,
+    Lag,
+    LatestEvent,
     ListedJob,
     Objects,
     OperationsStore,
@@ -49,6 +55,7 @@ from reelhook.ports import (
     Provider,
     ReencryptedBatch,
     RefusedJob,
+    RenderTime,
     Resend,
     SecretsStore,
     Sender,
@@ -57,7 +64,10 @@ from reelhook.ports import (
     StoredJob,
     Undecryptable,
     Undelivered,
+    UploadStore,
 )
+from reelhook.service.activity import Activity, LastDay, Percentiles, Running, percentiles
+from reelhook.service.attention import Attention
 from reelhook.service.audit import Audit
 from reelhook.service.authentication import (
     Authentication,
@@ -66,6 +76,7 @@ from reelhook.service.authentication import (
     RequestCredential,
 )
 from reelhook.service.budgets import Budgets, BudgetStatus
+from reelhook.service.cause_facts import CauseFacts, CauseSettings
 from reelhook.service.client_calls import ClientCalls
 from reelhook.service.content import Contents
 from reelhook.service.deliveries import Deliveries
@@ -85,15 +96,19 @@ from reelhook.service.provider_webhooks import ProviderWebhooks
 from reelhook.service.reading_back import read_back
 from reelhook.service.remixes import Remixes
 from reelhook.service.secrets_at_rest import SecretsAtRest
+from reelhook.service.uploads import Uploads
 from reelhook.service.waiting import WaitingReasons
 
 __all__ = [
     "ALL_JOBS",
     "SOLE_HOLDER",
     "AccountStats",
+    "Activity",
+    "AttemptTally",
     "AuditFilter",
     "Authentication",
     "BudgetStatus",
+    "CauseSettings",
     "Clock",
     "Content",
     "CostLine",
@@ -108,15 +123,22 @@ __all__ = [
     "IdempotencyKey",
     "JobFilter",
     "JobPage",
+    "JobTally",
+    "Lag",
+    "LastDay",
+    "LatestEvent",
     "Lifetime",
     "ListedJob",
     "ModelEstimate",
+    "Percentiles",
     "ProjectFields",
     "ProviderServer",
     "ReencryptedBatch",
     "RefusedJob",
+    "RenderTime",
     "RequestCredential",
     "Resend",
+    "Running",
     "Stats",
     "StoredDelivery",
     "StoredEvent",
@@ -125,6 +147,7 @@ __all__ = [
     "Undelivered",
     "WatcherStats",
     "build_gateway",
+    "percentiles",
     "read_back",
 ]
 
@@ -138,6 +161,8 @@ class Gateway:
     client_calls: ClientCalls
     remixes: Remixes
     waiting: WaitingReasons
+    activity: Activity
+    attention: Attention
     content: Contents
     feed: Feed
     in_doubt: InDoubtSubmissions
@@ -152,6 +177,7 @@ class Gateway:
     budgets: Budgets
     provider_webhooks: ProviderWebhooks
     secrets_at_rest: SecretsAtRest
+    uploads: Uploads
 
 
 class GatewayStore(
@@ -162,6 +188,7 @@ class GatewayStore(
     EndpointStore,
     DeliveryLogStore,
     OperationsStore,
+    ActivityStore,
     ProjectStore,
     SecretsStore,
     FeedReads,
@@ -169,7 +196,9 @@ class GatewayStore(
     AuthenticationStore,
     AuditStore,
     BudgetStore,
+    AttentionStore,
     ArchivedFileReads,
+    UploadStore,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -185,13 +214,15 @@ def build_gateway(
     signing: Signing,
     formats: Formats,
     recording: Recording,
+    fetches_media: bool,
+    uploads_bytes_max: int,
     billing: Billing,
     signals: Signals,
     emit: Emit,
     has_default_endpoint: bool,
     submit_wait_seconds: float,
     overlap_hours: float,
-    poll_seconds: float,
+    causes: CauseSettings,
     clock: Clock,
     random: Random,
     process: str | None = None,
@@ -200,6 +231,9 @@ def build_gateway(
 ) -> Gateway:
     """Build the use cases. `process` names this process, if others use the database too.
 
+    `fetches_media`: files at addresses that requests name are fetched by us. The uploads of one
+    project have `uploads_bytes_max` together.
+
     `objects` is the archive, if there is one; `redirects_to_objects`: clients may be sent there.
 
     `submit_wait_seconds` limits a cancel's wait for a create in flight. After a rotation, an
@@ -207,6 +241,7 @@ def build_gateway(
     """
     followers = Followers(store, signals, clock=clock)
     authentication = Authentication(store, clock=clock)
+    uploads = Uploads(store, bytes_max=uploads_bytes_max, clock=clock)
     client_calls = ClientCalls(store, process, clock=clock, random=random)
     jobs = Jobs(
         store,
@@ -217,6 +252,7 @@ def build_gateway(
         submit_wait_seconds=submit_wait_seconds,
         clock=clock,
     )
+    operations = Operations(store, catalog, signals, poll_seconds=causes.poll_seconds, clock=clock)
     in_doubt = InDoubtSubmissions(store, providers, signals, emit=emit, clock=clock, random=random)
     return Gateway(
         new_jobs=NewJobs(
@@ -226,6 +262,8 @@ def build_gateway(
             recording,
             signals,
             client_calls,
+            uploads=uploads,
+            fetches_media=fetches_media,
             destinations=Destinations(formats, has_default_endpoint=has_default_endpoint),
             clock=clock,
             random=random,
@@ -234,6 +272,8 @@ def build_gateway(
         client_calls=client_calls,
         remixes=Remixes(store),
         waiting=WaitingReasons(store, clock),
+        activity=Activity(store, operations.costs, clock),
+        attention=Attention(store, CauseFacts(store, catalog, causes, clock), clock),
         content=Contents(store, providers, objects, redirects=redirects_to_objects),
         feed=Feed(store, signals, followers),
         in_doubt=in_doubt,
@@ -248,7 +288,7 @@ def build_gateway(
             random=random,
         ),
         deliveries=Deliveries(store, signals, clock=clock, random=random),
-        operations=Operations(store, catalog, signals, poll_seconds=poll_seconds, clock=clock),
+        operations=operations,
         audit=Audit(store),
         models=Models(providers, catalog),
         keys=Keys(store, authentication, catalog, clock=clock, random=random),
@@ -259,4 +299,5 @@ def build_gateway(
             store, providers, catalog, callbacks, jobs, in_doubt, recording, clock=clock
         ),
         secrets_at_rest=SecretsAtRest(store),
+        uploads=uploads,
     )

@@ -135,11 +135,11 @@ async def test_the_calls_of_the_api_page_bring_the_answers_that_it_shows(tmp_pat
 # -- webhooks -------------------------------------------------------------------------------------
 
 
-def body(status: WireStatus) -> Any:
+def body(status: WireStatus, kind: EventKind) -> Any:
     event = Event(
         job_id="job_123",
         sequence=1,
-        kind=EventKind.STATUS,
+        kind=kind,
         status=status,
         progress=50,
         occurred_at=0,
@@ -154,10 +154,15 @@ def body(status: WireStatus) -> Any:
 
 def test_the_bodies_of_the_webhook_page_are_the_real_ones() -> None:
     shown = _bodies_of("Bodies")
-    assert [one["status"] for one in shown] == ["processing", "completed", "failed"]
+    kinds = {"job.recovered": EventKind.RECOVERED, "archive.failed": EventKind.ARCHIVE_FAILED}
+    assert [one.get("event") or one["status"] for one in shown] == [
+        *("processing", "completed", "failed"),
+        *kinds,
+    ]
     for one in shown:
-        assert list(one) == list(body(WireStatus(one["status"])))
-        assert alike(one, body(WireStatus(one["status"])))
+        kind = kinds.get(one.get("event"), EventKind.STATUS)
+        assert list(one) == list(body(WireStatus(one["status"]), kind))
+        assert alike(one, body(WireStatus(one["status"]), kind))
 
 
 def test_the_bodies_in_other_formats_are_the_real_ones() -> None:

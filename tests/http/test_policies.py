@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from reelhook.domain.caller import Scope as KeyScope
 from reelhook.doors import access, admission, guard, policy
-from reelhook.doors.app import ROUTERS, declared_routes
+from reelhook.doors.app import PAGES, ROUTERS, declared_routes
 from reelhook.doors.policy import (
     DeclaredRoutes,
     KeyRoute,
@@ -38,7 +38,7 @@ OTHERS = {
     ("GET", "/healthz"): Policy.OPEN,
     ("GET", "/readyz"): Policy.OPEN,
 }
-"""The routes that do more than ask for the key."""
+"""The routes that do more than ask for the key. Those of pages: see `tests/web`."""
 
 
 def scope(method: str, path: str, **more: Any) -> Scope:
@@ -46,7 +46,8 @@ def scope(method: str, path: str, **more: Any) -> Scope:
 
 
 def our_routes() -> list[APIRoute]:
-    routes = [route for router in ROUTERS for route in router.routes]
+    pages = {id(route) for router in PAGES for route in router.routes}
+    routes = [one for router in ROUTERS for one in router.routes if id(one) not in pages]
     assert all(isinstance(route, APIRoute) for route in routes)
     return routes  # type: ignore[return-value] # as asserted
 

@@ -10,6 +10,7 @@ import structlog
 
 import reelhook
 from reelhook.bootstrap.accounts import Accounts, open_accounts
+from reelhook.bootstrap.archive import open_objects
 from reelhook.bootstrap.components import Components, build_components
 from reelhook.bootstrap.cost_warnings import warning_of_costs
 from reelhook.bootstrap.database import (
@@ -38,7 +39,8 @@ from reelhook.doors.app import create_app
 from reelhook.doors.compat.functions import Hook
 from reelhook.doors.context import HttpOptions, UrlCheck
 from reelhook.doors.limits import KIB, MIB, Limits
-from reelhook.gateway import Gateway, build_gateway
+from reelhook.fetching.fetcher import MediaFetcher
+from reelhook.gateway import CauseSettings, Gateway, build_gateway
 from reelhook.guard.addresses import AddressPolicy, LookUp, check_registration
 from reelhook.guard.resolver import SystemLookUp
 from reelhook.guard.target import (
@@ -47,14 +49,14 @@ from reelhook.guard.target import (
     AddressRefusedError,
     parse_target,
 )
-from reelhook.objects.store import ObstoreObjects
-from reelhook.ports import Clock
+from reelhook.ports import Clock, MediaFetch
 from reelhook.providers.registry import BUILT_IN
 from reelhook.storage.store import Store
 from reelhook.telemetry import lines as logs
 from reelhook.webhooks.sender import AiohttpSender
 
 log = structlog.get_logger()
+_USER_AGENT = f"reelhook/{reelhook.__version__}"
 
 
 @contextlib.asynccontextmanager
@@ -115,8 +117,9 @@ async def _running(
             signing=await _signing(settings, store),
             formats=formats_at(options.video_url, options.poster_url if archived else None),
             signals=signals,
-            objects=None if settings.archive is None else ObstoreObjects(settings.archive),
+            fetch=await stack.enter_async_context(_media_fetch(settings, policy, look_up)),
             callbacks=await _callbacks(settings, store, accounts, reachable=reachable),
+            objects=await open_objects(settings),
         )
         await _keep_default_endpoint(settings, store, parts.clock)
         is_alone = database.identity.lease_seconds is None
@@ -134,10 +137,23 @@ async def _running(
             gateway.feed.stop()
 
 
+@contextlib.asynccontextmanager
+async def _media_fetch(
+    settings: Settings, policy: AddressPolicy, look_up: LookUp
+) -> AsyncIterator[MediaFetch | None]:
+    """Open the fetcher of the files that requests name by addresses, if it is wanted."""
+    if not settings.fetch_images:
+        yield None
+        return
+    folder = settings.data_dir / "spool"
+    async with MediaFetcher(policy, folder, user_agent=_USER_AGENT, look_up=look_up) as fetcher:
+        yield fetcher
+
+
 async def _signing(settings: Settings, store: Store) -> Signing:
     return Signing(
         await signing_secrets(settings, store),
-        user_agent=f"reelhook/{reelhook.__version__}",
+        user_agent=_USER_AGENT,
         private_keys=private_keys(settings),
         headers_of=HEADERS,
     )
@@ -227,13 +243,21 @@ def build_process_gateway(parts: Components, process: str | None = None) -> Gate
         signing=parts.signing,
         formats=parts.formats,
         recording=parts.recording,
+        fetches_media=parts.fetch is not None,
+        uploads_bytes_max=settings.uploads_max_gib * 1024**3,
         billing=parts.billing,
         signals=parts.signals,
         emit=parts.emit,
         has_default_endpoint=settings.webhook_url is not None,
         submit_wait_seconds=settings.submit_timeout_seconds + 5,
         overlap_hours=settings.secret_overlap_hours,
-        poll_seconds=settings.poll_seconds,
+        causes=CauseSettings(
+            poll_seconds=settings.poll_seconds,
+            hours_max=settings.max_age_hours,
+            settle_seconds=settings.submit_settle_seconds,
+            attempts_max=len(settings.retry_schedule.waits_seconds) + 1,
+            archiving=parts.objects is not None,
+        ),
         clock=parts.clock,
         random=parts.random,
         process=process,

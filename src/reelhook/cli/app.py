@@ -16,6 +16,7 @@ from reelhook.cli import (
     doctor,
     endpoints,
     estimate,
+    init,
     jobs,
     models,
     operations,
@@ -76,6 +77,10 @@ def _add_server(app: typer.Typer) -> None:
         rich_help_panel=_SERVER,
         epilog=_examples("reelhook demo", "reelhook demo --output video.mp4"),
     )(demo.demo)
+    app.command(
+        rich_help_panel=_SERVER,
+        epilog=_examples("reelhook init", "reelhook init --provider fal --output fal.env"),
+    )(init.init)
     app.command(
         rich_help_panel=_SERVER,
         epilog=_examples(

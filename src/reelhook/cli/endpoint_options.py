@@ -17,7 +17,8 @@ Events = Annotated[
         "--event",
         metavar="NAME",
         help="An event that is sent to it: queued, processing, progress, completed, failed, "
-        "budget.warning, budget.reached, or all (of jobs). May be repeated.",
+        "budget.warning, budget.reached, job.recovered, archive.failed, or all (of a job until it "
+        "ends). May be repeated.",
         show_default=False,
     ),
 ]

@@ -89,6 +89,7 @@ class Settings(ProviderSettings):
         default_factory=lambda values: local_url(values["host"], values["port"]),
         description="a URL",
     )
+    fetch_images: Switch = Field(True, description="true or false")
     allowed_hosts: HostNames = Field((), description="host names, separated by commas")
     api_key: Key | None = Field(None, repr=False, json_schema_extra=_SECRET, description="text")
     cors_origins: CorsOrigins = Field(

@@ -26,6 +26,7 @@ from reelhook.doors.error_messages import http_message
 from reelhook.doors.errors import RETRY_AFTER_SECONDS, STORE_MESSAGE
 from reelhook.doors.policy import Matched, Policy
 from reelhook.doors.proxies import came_through_proxy
+from reelhook.doors.sessions import Sessions
 from reelhook.gateway import Authentication, Clock, RequestCredential
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -101,6 +102,7 @@ UNKNOWN_HOST = AccessRefusal(
 FOREIGN_ORIGIN = AccessRefusal(
     403, "forbidden", "Web pages of other origins may not do this; call from a server"
 )
+NO_SESSION = AccessRefusal(401, "unauthorized", "Log in with a key")
 TOKEN_TOO_NARROW = AccessRefusal(
     403,
     "forbidden",
@@ -126,6 +128,7 @@ class Admissions:
 
     def __init__(self, access: Access, authentication: Authentication, clock: Clock) -> None:
         self._access = access
+        self._sessions = Sessions(access)
         self._authentication = authentication
         self._clock = clock
 
@@ -141,6 +144,8 @@ class Admissions:
         if link is LinkState.VALID and not self._access.is_key(bearer(request.headers)):
             return Admission(DOWNLOADER)
         try:
+            if matched.policy is Policy.PAGE:
+                return await self._by_session(request, matched)
             decision = await self._admitted(request, matched, read_body)
             return LINK_EXPIRED if decision is NO_KEY and link is LinkState.EXPIRED else decision
         except KeyRefusedError as error:
@@ -168,6 +173,21 @@ class Admissions:
             return Admission(grant.caller, credential, grant.key.rates)
         if await self._key_required(matched):
             return await self._without_key(request, matched, read_body)
+        return self._where_no_key_exists(request)
+
+    async def _by_session(self, request: Request, matched: Matched) -> Admission | AccessRefusal:
+        session = self._sessions.read(request.cookies, self._clock.now())
+        if session is not None and session.key_hash is None:
+            return Admission(OPERATOR)
+        if session is not None and session.key_hash is not None:
+            found = await self._authentication.key_of_hash(session.key_hash)
+            if found is not None:
+                grant, credential = found
+                # A page that reads is part of a person's work, not one of a program's requests.
+                rates = () if request.method in SAFE_METHODS else grant.key.rates
+                return Admission(grant.caller, credential, rates)
+        if await self._key_required(matched):
+            return NO_SESSION
         return self._where_no_key_exists(request)
 
     async def _by_token(

@@ -37,6 +37,7 @@ from reelhook.domain.file_errors import (
     ContentRemovedError,
     PosterNotReadyError,
 )
+from reelhook.domain.upload import UploadKindError, UploadsFullError, UploadTooLargeError
 from reelhook.doors.clients import RefusedClients, client_address
 from reelhook.doors.error_form import ErrorForm, ErrorForms, ErrorReply
 from reelhook.doors.error_messages import http_message
@@ -76,6 +77,9 @@ _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (ContentRemovedError, 410),
     (IdempotencyKeyReusedError, 422),
     (ProviderError, 502),
+    (UploadKindError, 415),
+    (UploadTooLargeError, 413),
+    (UploadsFullError, 413),
     (ArchivedFileUnavailableError, 502),
 )
 _HTTP_CODES = {
@@ -153,7 +157,7 @@ def install_errors(
 
     @app.exception_handler(ReelhookError)
     async def _ours(request: Request, error: ReelhookError) -> Response:
-        status = next((s for kind, s in _STATUS if isinstance(error, kind)), 500)
+        status = status_of(error)
         if status == 401:
             clients.report(client_address(request.scope), status, error.code, request.method)
         form = forms.of(request.scope)
@@ -207,6 +211,11 @@ def _install_http_errors(
         log.error("http.failed", path=_shown_path(request.url.path), exc_info=error)
         message = "reelhook failed; its log says why"
         return respond(request, ErrorReply(500, message, "internal_error"))
+
+
+def status_of(error: ReelhookError) -> int:
+    """Return the HTTP status of an error."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
 
 
 def error_reply(

@@ -84,6 +84,22 @@ class Contents:
             raise PosterNotReadyError
         return FinishedFile(job.id, title, poster, self._objects, None, self._redirects)
 
+    async def file(self, caller: Caller, job_id: str) -> ArchivedFile | None:
+        """Return what is known of a job's file; None if the job has none, or is not seen."""
+        caller.require(Scope.READ)
+        return await self._store.archived_file(job_id, caller.sees)
+
+    async def files(self, caller: Caller, jobs: Sequence[Job]) -> dict[str, ArchivedFile]:
+        """Return what is known of the files of jobs that the caller has read, by the jobs' ids."""
+        caller.require(Scope.READ)
+        found = await self._store.archived_files_of([job.id for job in jobs]) if jobs else []
+        return {file.job_id: file for file in found}
+
+    @property
+    def archiving(self) -> bool:
+        """True if this process has an archive."""
+        return self._objects is not None
+
     async def with_poster(self, caller: Caller, jobs: Sequence[Job]) -> frozenset[str]:
         """Return the ids of those jobs that have a poster. The caller has read the jobs."""
         caller.require(Scope.READ)

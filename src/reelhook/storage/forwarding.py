@@ -4,8 +4,10 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from reelhook.ports import SlowWrites
 from reelhook.storage.at_rest import AtRest
 from reelhook.storage.operation import ConflictKeys, Database, Operation
+from reelhook.storage.write_times import WriteTimes
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -17,6 +19,12 @@ class Forwarding:
     def __init__(self, database: Database, at_rest: AtRest) -> None:
         self._database = database
         self._at_rest = at_rest
+        self._write_times = WriteTimes()
+
+    @property
+    def slow_writes(self) -> SlowWrites | None:
+        """The slow writes of this process; None if the last ones were fast."""
+        return self._write_times.slow
 
 
 Method = Callable[Concatenate[Forwarding, P], Coroutine[Any, Any, T]]
@@ -38,7 +46,9 @@ def writing(
 
     def write(store: Forwarding, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
         keys = conflict_keys(*args, **kwargs) if conflict_keys else None
-        return store._database.write(partial(operation, *args, **kwargs), keys)
+        return store._write_times.timed(
+            store._database.write(partial(operation, *args, **kwargs), keys)
+        )
 
     return write
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from pydantic.alias_generators import to_camel
 
 from reelhook.domain.budget import JOBS, resets_at
-from reelhook.domain.endpoint import EventName
+from reelhook.domain.endpoint import EventName, name_of
 from reelhook.domain.event import Event, EventKind, Instant, WireStatus, iso, maybe_iso
 from reelhook.domain.job import Job
 from reelhook.domain.labels import NO_LABELS, Labels, labels_of
 from reelhook.domain.money import whole
 from reelhook.domain.notice import BudgetNotice
 
+_AFTER_END = frozenset({EventKind.RECOVERED, EventKind.ARCHIVE_FAILED})
 FileUrl = Callable[[str, Instant], str]
 """Returns the address of a job's file, given out at this time."""
 
@@ -75,13 +76,18 @@ def _event_content(event: Event, video_url: str, labels: Labels) -> dict[str, ob
         "status": event.status.value,
         "progress": event.progress,
     }
-    if event.status is WireStatus.COMPLETED:
+    if event.kind in _AFTER_END:
+        content["event"] = name_of(event).value
+    recovered = event.kind is EventKind.RECOVERED
+    if recovered:
+        content["recovered"] = True
+    if event.status is WireStatus.COMPLETED or recovered:
         content["videoUrl"] = video_url
         content["contentExpiresAt"] = event.content_expires_at
         content["providerVideoUrl"] = event.provider_video_url
     if event.kind is EventKind.FALLBACK:
         content |= {"fallback": event.model, "error": event.error, "code": event.code}
-    if event.status is WireStatus.FAILED:
+    if event.status is WireStatus.FAILED or event.kind in _AFTER_END:
         content["error"] = event.error
         content["code"] = event.code
     content["timestamp"] = iso(event.occurred_at)

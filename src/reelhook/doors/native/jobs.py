@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 from reelhook.domain.caller import Scope
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.waiting import Waiting
+from reelhook.doors.causes import CauseResponse, maybe_cause
 from reelhook.doors.context import Context, ContextOf
 from reelhook.doors.native.job_filters import JobFilterOf
 from reelhook.doors.native.schemas import (
@@ -32,6 +33,7 @@ async def _responses(
     jobs: Sequence[ListedJob],
     reasons: Mapping[str, Waiting],
     queue_position: int | None = None,
+    cause: CauseResponse | None = None,
 ) -> list[JobResponse]:
     """Return jobs as clients read them, with links to their files."""
     posters = await context.gateway.content.with_poster(context.caller, [one.job for one in jobs])
@@ -43,6 +45,7 @@ async def _responses(
             options.poster_url(listed.job.id) if listed.job.id in posters else None,
             queue_position,
             reasons.get(listed.job.id),
+            cause,
         )
         for listed in jobs
     ]
@@ -110,13 +113,16 @@ async def register(context: ContextOf, body: RegisterBody) -> JobResponse:
 @router.get("/{job_id}", summary="Read a job")
 @needs(Scope.READ)
 async def read(job_id: str, context: ContextOf) -> JobResponse:
-    """Return a job's present state."""
+    """Return a job's present state; `waitingFor` is the cause that holds it up, if there is one."""
     gateway, caller = context.gateway, context.caller
     stored = await gateway.jobs.job(caller, job_id)
     position = await gateway.jobs.queue_position(caller, stored.job)
     waiting = await gateway.waiting.of(caller, stored.job)
+    cause = await gateway.attention.of_job(caller, stored.job)
     reasons = {} if waiting is None else {job_id: waiting}
-    [response] = await _responses(context, [stored.listed], reasons, position)
+    [response] = await _responses(
+        context, [stored.listed], reasons, position, maybe_cause(cause, caller)
+    )
     return response
 
 

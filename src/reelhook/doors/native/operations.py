@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from reelhook.domain.caller import Scope
+from reelhook.doors.causes import AttentionResponse, attention_response
 from reelhook.doors.context import ContextOf
 from reelhook.doors.native.operation_schemas import StatsResponse, stats_response
 from reelhook.doors.native.schemas import WatcherResponse
@@ -19,6 +20,16 @@ async def stats(context: ContextOf) -> StatsResponse:
     a project say nothing about the watcher and the accounts.
     """
     return stats_response(await context.gateway.operations.stats(context.caller))
+
+
+@router.get("/api/attention", summary="What is held up, why, and what ends it")
+@needs(Scope.READ)
+async def attention(context: ContextOf) -> AttentionResponse:
+    """Return the causes that hold up jobs, webhooks and files, the most harmful first. A project's
+    key gets the causes of its project, and those of the installation.
+    """
+    caller = context.caller
+    return attention_response(await context.gateway.attention.all(caller), caller)
 
 
 @router.post("/api/watcher/pause", summary="Stop polling providers")

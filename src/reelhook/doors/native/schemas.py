@@ -15,6 +15,7 @@ from reelhook.domain.request import (
     SHORT_CHARACTERS_MAX,
 )
 from reelhook.domain.waiting import Waiting
+from reelhook.doors.causes import CauseResponse, MaybeCause
 from reelhook.doors.fields import (
     ChosenProject,
     EndpointIds,
@@ -27,6 +28,7 @@ from reelhook.doors.fields import (
     maybe_project,
 )
 from reelhook.doors.labels import LabelledBody, LabelledResponse, label_fields
+from reelhook.doors.native.references import MaybeReferences, maybe_references
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import ListedJob
 
@@ -119,6 +121,7 @@ class JobResponse(LabelledResponse):
     last_checked_at: str | None
     sequence: int
     waiting: MaybeWaiting = None
+    waiting_for: MaybeCause = None
     missing_since: str | None = Field(
         None,
         exclude_if=is_absent,
@@ -134,6 +137,12 @@ class JobResponse(LabelledResponse):
     priority: str | None = Field(
         None, exclude_if=is_absent, description="low or high; absent: normal"
     )
+    resolution: str | None = Field(None, exclude_if=is_absent)
+    negative_prompt: str | None = Field(
+        None, exclude_if=is_absent, description="Absent in lists, because it may be long"
+    )
+    audio: bool | None = Field(None, exclude_if=is_absent)
+    references: MaybeReferences = None
 
 
 class JobsResponse(Schema):
@@ -224,6 +233,7 @@ def job_response(
     poster_url: str | None = None,
     queue_position: int | None = None,
     waiting: Waiting | None = None,
+    waiting_for: CauseResponse | None = None,
 ) -> JobResponse:
     """Return the fields of a job that clients may read. `poster_url` None: it has no poster."""
     job = listed.job
@@ -255,10 +265,15 @@ def job_response(
         last_checked_at=maybe_iso(listed.checked_at),
         sequence=job.sequence,
         waiting=maybe_waiting(waiting),
+        waiting_for=waiting_for,
         missing_since=maybe_iso(job.missing_since),
         stopped=job.stopped,
         project=maybe_project(job.project),
         priority=Priority(job.priority).word if job.priority else None,
+        resolution=listed.resolution,
+        negative_prompt=listed.negative_prompt,
+        audio=listed.audio,
+        references=maybe_references(listed),
         **label_fields(job),
     )
 

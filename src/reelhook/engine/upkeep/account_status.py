@@ -3,7 +3,7 @@
 from reelhook.core.account_health import AccountHealth
 from reelhook.domain.account_status import AccountStatus
 from reelhook.engine.runner import RunningTasks
-from reelhook.ports import AccountStatusStore, Lease
+from reelhook.ports import AccountStatusStore, Clock, Lease
 
 
 class AccountStatusPublisher:
@@ -15,12 +15,19 @@ class AccountStatusPublisher:
     name = "account_status"
 
     def __init__(
-        self, store: AccountStatusStore, lease: Lease, health: AccountHealth, *, account: str
+        self,
+        store: AccountStatusStore,
+        lease: Lease,
+        health: AccountHealth,
+        *,
+        account: str,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._lease = lease
         self.health = health
         self.account = account
+        self._clock = clock
         self._written: AccountStatus | None = None
         self.signal = health.changed
         self.tasks = RunningTasks(self.signal)
@@ -29,7 +36,7 @@ class AccountStatusPublisher:
         """Store the status if it has changed; see `Loop`."""
         if self._written is None:
             self._written = await self._store.account_status(self.account)
-        account_status = self.health.account_status
+        account_status = self.health.account_status.dated(self._written, self._clock.now())
         if account_status != self._written:
             await self._store.save_account_status(self.account, account_status, self._lease)
             self._written = account_status

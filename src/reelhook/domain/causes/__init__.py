@@ -1,0 +1,1 @@
+"""The causes that hold up jobs, webhooks and files: a closed list, decided by pure functions."""
