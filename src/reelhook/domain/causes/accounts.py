@@ -178,7 +178,6 @@ def _unread(installation: Installation, account: AccountState) -> Iterator[Cause
             CauseName.PROVIDER_DOWN,
             Remedy.WAIT,
             since=reads.since,
-            next_at=installation.now + installation.poll_milliseconds,
             about=account.id,
             variant="reads",
             facts={"account": account.id, "response": response},
