@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-away bench-bombs bench-budgets bench-delivery bench-door bench-failing bench-fairness bench-keys bench-kill bench-lists bench-memory bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-retries bench-store bench-watch bench-workers crash lock clean
+.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-archive bench-away bench-bombs bench-budgets bench-delivery bench-door bench-failing bench-fairness bench-keys bench-kill bench-lists bench-memory bench-pages bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-retries bench-store bench-watch bench-workers crash lock clean screenshots
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ $(BIN)/python:
 	@echo "Making $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: $(BIN)/python requirements/run.txt requirements/build.txt pyproject.toml
+$(VENV)/.run: $(BIN)/python requirements/run.txt requirements/build.txt pyproject.toml hatch_build.py requirements/web/package-lock.json
 	@echo "Installing reelhook into $(VENV) ..."
 	@$(PIP) install --require-hashes -r requirements/run.txt
 	@$(PIP) install --require-hashes -r requirements/build.txt
@@ -126,6 +126,9 @@ bench-lists: $(VENV)/.dev ## filtered lists of 100,000 jobs in 50 projects, on S
 bench-memory: $(VENV)/.dev ## what each process holds: at rest, with 1,000 jobs, with images (6 minutes)
 	@$(BIN)/python -m bench.memory
 
+bench-pages: $(VENV)/.dev ## the server time of every page with 100,000 jobs and 1,000,000 attempts (2 minutes)
+	@$(BIN)/python -m bench.pages
+
 bench-paying: $(VENV)/.dev ## every adapter's creates go wrong and workers are killed, 1,000 times (20 minutes)
 	@$(BIN)/python -m bench.paying --every-listing
 
@@ -144,6 +147,9 @@ crash: $(VENV)/.dev ## kill -9 at every failpoint of delivering, 1,000 runs (min
 bench-store: $(VENV)/.dev ## the store by itself, on SQLite and PostgreSQL
 	@$(BIN)/python -m bench.store
 
+bench-archive: $(VENV)/.dev ## files through the archive, under kills and under load
+	@$(BIN)/python -m bench.archive
+
 bench-away: $(VENV)/.dev ## PostgreSQL stopped, restarted, frozen, failed over, on a full disk (7 minutes)
 	@$(BIN)/python -m bench.away
 
@@ -161,6 +167,9 @@ bench-watch: $(VENV)/.dev ## 1,000 to 100,000 pending jobs of one account, on SQ
 
 bench-workers: $(VENV)/.dev ## two workers on PostgreSQL: killed, stopped, frozen (4 minutes)
 	@$(BIN)/python -m bench.workers
+
+screenshots: $(VENV)/.dev ## every page of the dashboard as a PNG: light, dark, on a phone (Chromium; 6 minutes)
+	@$(BIN)/python -m bench.screenshots screenshots
 
 lock: $(VENV)/.dev ## resolve the dependencies into requirements/*.txt: the newest, or LOCK=--keep
 	@$(PIP) install uv

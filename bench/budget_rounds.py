@@ -1,6 +1,7 @@
 """Rounds of a budget of 100 jobs: workers create until they are refused, then every job ends.
 
-Workers are forked processes over the store. Some are killed with SIGKILL in the middle of it.
+Workers are forked processes over the store. Some are killed with SIGKILL in the middle of it: at a
+chosen step of the round, so every planned kill strikes, however fast the machine is.
 """
 
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from bench.forked import fork
+from bench.forked import Killing, fork
 from bench.store_databases import execute, open_store
 from bench.store_loads import new, now, spread
 from reelhook.domain.budget import BudgetLimits, Demand, project_owner, refusal
@@ -24,7 +25,7 @@ from reelhook.domain.over_budget import OverBudgetError
 from reelhook.domain.price import Price
 from reelhook.domain.report import Cost, Failed, Finished
 from reelhook.domain.reservation import Bill, BillOutcome, bill_of
-from reelhook.ports import Change, JobFilter
+from reelhook.ports import Change, JobFilter, NewJob
 from reelhook.storage.operation import Database, Operation, Row, Statement, Target
 from reelhook.storage.operations import reservations
 from reelhook.storage.store import Store
@@ -76,31 +77,38 @@ async def prepare(target: Target, rounds: range) -> None:
             await Store(database).set_budget(owner, limits, now(), bill_of)
 
 
-async def fill(target: Target, number: int, worker: str, clients: int, at: int) -> None:
+async def fill(
+    target: Target, number: int, worker: str, clients: int, at: int, killing: Killing
+) -> None:
     """Create jobs with that many clients, each until it is refused."""
     async with open_store(target) as database:
-        await _fill(Store(database), number, worker, clients, at)
+        await _fill(Store(database), number, worker, clients, at, killing)
 
 
-async def _fill(store: Store, number: int, worker: str, clients: int, at: int) -> None:
+async def _fill(
+    store: Store, number: int, worker: str, clients: int, at: int, killing: Killing
+) -> None:
+    async def create(made: NewJob) -> None:
+        await store.create(made)
+
     async def client(name: int) -> None:
         for count in range(ROOM + 1):
             made = new(f"{project_of(number)}_{worker}_{name}_{count}", URL, at)
             job = replace(made.job, project=project_of(number))
             try:
-                await store.create(replace(made, job=job, prices=(PRICE,)))
+                await killing.during(create(replace(made, job=job, prices=(PRICE,))))
             except OverBudgetError:
                 return
 
     await spread([partial(client, name) for name in range(clients)], clients)
 
 
-async def end(target: Target, number: int, found: Path) -> None:
+async def end(target: Target, number: int, found: Path, killing: Killing) -> None:
     """End every job of a round, and write what the database says then."""
     async with open_store(target) as database:
         store, project = Store(database), project_of(number)
         while jobs := await _open_jobs(store, project):
-            await spread([partial(_end, store, job) for job in jobs], 32)
+            await spread([partial(_end_counted, killing, store, job) for job in jobs], 32)
         rows = await execute(
             database,
             "SELECT id FROM jobs WHERE project = ?1 AND adopted_from IS NULL",
@@ -142,6 +150,10 @@ async def _open_jobs(store: Store, project: str) -> list[Job]:
         found += [job for job in jobs if not job.status.terminal or job.in_doubt_now]
         if (cursor := page.next_cursor) is None:
             return found
+
+
+async def _end_counted(killing: Killing, store: Store, job: Job) -> None:
+    await killing.during(_end(store, job))
 
 
 async def _end(store: Store, job: Job) -> None:
@@ -201,17 +213,21 @@ class Rounds:
     chance: Random
     killed: int = 0
     wrong: list[str] = field(default_factory=list)
+    killing: Killing = field(default_factory=Killing)
 
     def play(self, number: int, *, kill: bool) -> None:
-        """Play one round; with `kill`, a worker dies in each of its halves."""
+        """Play one round; with `kill`, a worker dies while jobs are created, or while they end."""
         at = now()
         works: list[Callable[[str], Coroutine[Any, Any, None]]] = [
             partial(self._fill, number, f"w{place}", at) for place in range(self.processes)
         ]
-        self._run(works, kill=kill)
+        early = self.chance.random() < 0.5
+        self._run(works, kill=kill and early)
         found = self.folder / "found.json"
         found.unlink(missing_ok=True)
-        self._run([lambda _: end(self.target, number, found)], kill=kill)
+        self._run(
+            [lambda _: end(self.target, number, found, self.killing)], kill=kill and not early
+        )
         self._judge(number, json.loads(found.read_text()))
 
     def run_alone(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -219,22 +235,27 @@ class Rounds:
         self._run([lambda _: work()], kill=False)
 
     def _fill(self, number: int, worker: str, at: int, life: str) -> Coroutine[Any, Any, None]:
-        return fill(self.target, number, f"{worker}{life}", self.clients, at)
+        name = f"{worker}{life}"
+        return fill(self.target, number, name, self.clients, at, self.killing)
 
     def _run(self, works: list[Callable[[str], Coroutine[Any, Any, None]]], *, kill: bool) -> None:
+        # Both halves of a round have at least as many steps as there are jobs.
+        step = self.chance.randint(1, ROOM) if kill else 0
+        self.killing.plan(step, self.chance)
         workers = {self._fork(partial(work, "a")): work for work in works}
-        if kill:
-            time.sleep(self.chance.uniform(0.0, 0.25))
-            victim = self.chance.choice(list(workers))
-            os.kill(victim, signal.SIGKILL)
-            _, status = os.waitpid(victim, 0)
-            self.killed += os.WIFSIGNALED(status)
-            work = workers.pop(victim)
-            workers[self._fork(partial(work, "b"))] = work
-        for pid in workers:
-            _, status = os.waitpid(pid, 0)
-            if status:
-                raise RuntimeError(f"A worker failed: {(self.folder / 'log').read_text()[-2000:]}")
+        while workers:
+            for pid in list(workers):
+                ended, status = os.waitpid(pid, os.WNOHANG)
+                if not ended:
+                    continue
+                work = workers.pop(pid)
+                if kill and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+                    self.killed += 1
+                    workers[self._fork(partial(work, "b"))] = work
+                elif status:
+                    said = (self.folder / "log").read_text()[-2000:]
+                    raise RuntimeError(f"A worker failed: {said}")
+            time.sleep(0.001)
 
     def _fork(self, work: Callable[[], Coroutine[Any, Any, None]]) -> int:
         return fork(work, log=self.folder / "log", seconds_max=60)

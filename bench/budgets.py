@@ -45,7 +45,9 @@ def play(kind: str, target: Target, rounds: int, kills: int, seed: int) -> Figur
         for number in range(rounds):
             one.play(number, kill=number in fatal)
     figures.tell("rounds, each of 100 jobs", rounds)
-    figures.tell("workers killed", one.killed)
+    figures.equal(
+        "workers killed", f"{one.killed} of {len(fatal)}", f"{len(fatal)} of {len(fatal)}"
+    )
     figures.none("rounds with another number, or sums that do not add up", one.wrong)
     return figures
 
@@ -127,7 +129,7 @@ async def _submit(session: ClientSession, url: str, headers: dict[str, str]) -> 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=1000, help="on each database")
-    parser.add_argument("--kills", type=int, default=50, help="rounds in which workers die")
+    parser.add_argument("--kills", type=int, default=50, help="rounds in which a worker dies")
     parser.add_argument("--pairs", type=int, default=7, help="bursts with and without a budget")
     parser.add_argument("--database", choices=KINDS, help="this one alone")
     parser.add_argument("--results", type=Path, default=RESULTS)

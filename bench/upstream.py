@@ -16,6 +16,7 @@ from aiohttp import web
 
 from bench.serving import json_response, reset, serve
 from bench.upstream_faults import MALFORMED, Settings
+from bench.upstream_files import send
 from bench.upstream_videos import CONTENT, PAGE_DEFAULT, PAGE_MAX, Video, Videos
 
 
@@ -176,13 +177,21 @@ class Upstream:
         return web.Response(body=body, content_type="application/json")
 
     async def content(self, request: web.Request) -> web.StreamResponse:
-        fate = self.arrive("content", video=request.match_info["id"])
+        fate = self.arrive("content", video=request.match_info["id"], who=who(request))
         await self.wait()
         if failure := self.failure(fate, request):
             return failure
         video = self.videos.find(request.match_info["id"])
         if video is None or self.videos.show(video, time.monotonic())["status"] != "completed":
             return error(404, "not_ready", "The video is not finished.")
+        settings = self.settings
+        stays = settings.file_seconds
+        if stays is not None and time.monotonic() > (video.finishes or 0) + stays:
+            return error(404, "expired", "The file was deleted.")
+        if settings.file_bytes:
+            return await send(
+                request, video.id, settings.file_bytes, settings.file_bytes_per_second, fate.entry
+            )
         return web.Response(body=CONTENT, content_type="video/mp4")
 
     async def delete(self, request: web.Request) -> web.StreamResponse:

@@ -39,6 +39,12 @@ class Settings:
     late_creates: float = 0.0
     """Creations that happen after the latency instead of before it."""
     retry_after_seconds: int = 1
+    file_bytes: int = 0
+    """The size of each file; 0: a few bytes that only stand for a video."""
+    file_bytes_per_second: float = 0.0
+    """The rate at which a file is sent; 0: as fast as it can be."""
+    file_seconds: float | None = None
+    """The time after the end of a video in which its file can be fetched; None: forever."""
     snapshot: str = "arrival"
     """An answer shows the state of the request's `arrival`, or of the `answer`'s moment."""
 

@@ -89,7 +89,7 @@ async def _work(life: Life, store: Store, sender: CrashingSender, told: Told) ->
         sender=sender,
         # The receivers see by the user agent which worker sent a request.
         signing=known_faults.signing(life.fault)(Secrets(SECRET), f"life/{life.number}"),
-        formats=formats_at(lambda job_id: f"https://gateway.example/{job_id}"),
+        formats=formats_at("https://gateway.example/{}".format),
         random=Random(f"{life.seed} {life.number}"),  # noqa: S311  # makes no keys
     )
     runner = Runner(await _loops(parts), parts.clock)

@@ -21,7 +21,10 @@ from reelhook.domain.catalog import Catalog
 from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
+    ActivityStore,
     ApiKeyStore,
+    ArchivedFileReads,
+    AttemptTally,
     AttentionStore,
     AuditFilter,
     AuditStore,
@@ -42,12 +45,17 @@ from reelhook.ports import (
     JobFilter,
     JobPage,
     JobStore,
+    JobTally,
+    Lag,
+    LatestEvent,
     ListedJob,
+    Objects,
     OperationsStore,
     ProjectStore,
     Provider,
     ReencryptedBatch,
     RefusedJob,
+    RenderTime,
     Resend,
     SecretsStore,
     Sender,
@@ -56,7 +64,9 @@ from reelhook.ports import (
     StoredJob,
     Undecryptable,
     Undelivered,
+    UploadStore,
 )
+from reelhook.service.activity import Activity, LastDay, Percentiles, Running, percentiles
 from reelhook.service.attention import Attention
 from reelhook.service.audit import Audit
 from reelhook.service.authentication import (
@@ -73,6 +83,7 @@ from reelhook.service.deliveries import Deliveries
 from reelhook.service.destinations import Destinations
 from reelhook.service.endpoints import EndpointFields, Endpoints
 from reelhook.service.feed import Feed, FeedReads
+from reelhook.service.finished_file import FinishedFile
 from reelhook.service.followers import Followers
 from reelhook.service.in_doubt import InDoubtSubmissions
 from reelhook.service.jobs import Jobs
@@ -85,12 +96,15 @@ from reelhook.service.provider_webhooks import ProviderWebhooks
 from reelhook.service.reading_back import read_back
 from reelhook.service.remixes import Remixes
 from reelhook.service.secrets_at_rest import SecretsAtRest
+from reelhook.service.uploads import Uploads
 from reelhook.service.waiting import WaitingReasons
 
 __all__ = [
     "ALL_JOBS",
     "SOLE_HOLDER",
     "AccountStats",
+    "Activity",
+    "AttemptTally",
     "AuditFilter",
     "Authentication",
     "BudgetStatus",
@@ -103,20 +117,28 @@ __all__ = [
     "DeliveryPage",
     "EndpointFields",
     "EventPage",
+    "FinishedFile",
     "Follower",
     "Gateway",
     "IdempotencyKey",
     "JobFilter",
     "JobPage",
+    "JobTally",
+    "Lag",
+    "LastDay",
+    "LatestEvent",
     "Lifetime",
     "ListedJob",
     "ModelEstimate",
+    "Percentiles",
     "ProjectFields",
     "ProviderServer",
     "ReencryptedBatch",
     "RefusedJob",
+    "RenderTime",
     "RequestCredential",
     "Resend",
+    "Running",
     "Stats",
     "StoredDelivery",
     "StoredEvent",
@@ -125,6 +147,7 @@ __all__ = [
     "Undelivered",
     "WatcherStats",
     "build_gateway",
+    "percentiles",
     "read_back",
 ]
 
@@ -138,6 +161,7 @@ class Gateway:
     client_calls: ClientCalls
     remixes: Remixes
     waiting: WaitingReasons
+    activity: Activity
     attention: Attention
     content: Contents
     feed: Feed
@@ -153,6 +177,7 @@ class Gateway:
     budgets: Budgets
     provider_webhooks: ProviderWebhooks
     secrets_at_rest: SecretsAtRest
+    uploads: Uploads
 
 
 class GatewayStore(
@@ -163,6 +188,7 @@ class GatewayStore(
     EndpointStore,
     DeliveryLogStore,
     OperationsStore,
+    ActivityStore,
     ProjectStore,
     SecretsStore,
     FeedReads,
@@ -171,6 +197,8 @@ class GatewayStore(
     AuditStore,
     BudgetStore,
     AttentionStore,
+    ArchivedFileReads,
+    UploadStore,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -186,6 +214,8 @@ def build_gateway(
     signing: Signing,
     formats: Formats,
     recording: Recording,
+    fetches_media: bool,
+    uploads_bytes_max: int,
     billing: Billing,
     signals: Signals,
     emit: Emit,
@@ -196,14 +226,22 @@ def build_gateway(
     clock: Clock,
     random: Random,
     process: str | None = None,
+    objects: Objects | None = None,
+    redirects_to_objects: bool = False,
 ) -> Gateway:
     """Build the use cases. `process` names this process, if others use the database too.
+
+    `fetches_media`: files at addresses that requests name are fetched by us. The uploads of one
+    project have `uploads_bytes_max` together.
+
+    `objects` is the archive, if there is one; `redirects_to_objects`: clients may be sent there.
 
     `submit_wait_seconds` limits a cancel's wait for a create in flight. After a rotation, an
     endpoint's previous secret also signs for `overlap_hours`.
     """
     followers = Followers(store, signals, clock=clock)
     authentication = Authentication(store, clock=clock)
+    uploads = Uploads(store, bytes_max=uploads_bytes_max, clock=clock)
     client_calls = ClientCalls(store, process, clock=clock, random=random)
     jobs = Jobs(
         store,
@@ -214,6 +252,7 @@ def build_gateway(
         submit_wait_seconds=submit_wait_seconds,
         clock=clock,
     )
+    operations = Operations(store, catalog, signals, poll_seconds=causes.poll_seconds, clock=clock)
     in_doubt = InDoubtSubmissions(store, providers, signals, emit=emit, clock=clock, random=random)
     return Gateway(
         new_jobs=NewJobs(
@@ -223,6 +262,8 @@ def build_gateway(
             recording,
             signals,
             client_calls,
+            uploads=uploads,
+            fetches_media=fetches_media,
             destinations=Destinations(formats, has_default_endpoint=has_default_endpoint),
             clock=clock,
             random=random,
@@ -231,8 +272,9 @@ def build_gateway(
         client_calls=client_calls,
         remixes=Remixes(store),
         waiting=WaitingReasons(store, clock),
+        activity=Activity(store, operations.costs, clock),
         attention=Attention(store, CauseFacts(store, catalog, causes, clock), clock),
-        content=Contents(store, providers),
+        content=Contents(store, providers, objects, redirects=redirects_to_objects),
         feed=Feed(store, signals, followers),
         in_doubt=in_doubt,
         endpoints=Endpoints(
@@ -246,9 +288,7 @@ def build_gateway(
             random=random,
         ),
         deliveries=Deliveries(store, signals, clock=clock, random=random),
-        operations=Operations(
-            store, catalog, signals, poll_seconds=causes.poll_seconds, clock=clock
-        ),
+        operations=operations,
         audit=Audit(store),
         models=Models(providers, catalog),
         keys=Keys(store, authentication, catalog, clock=clock, random=random),
@@ -259,4 +299,5 @@ def build_gateway(
             store, providers, catalog, callbacks, jobs, in_doubt, recording, clock=clock
         ),
         secrets_at_rest=SecretsAtRest(store),
+        uploads=uploads,
     )

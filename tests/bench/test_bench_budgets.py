@@ -21,7 +21,7 @@ def budgets(results: Path, kind: str, *arguments: str) -> tuple[int, Any]:
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_exactly_100_jobs_are_accepted_whoever_is_killed(tmp_path: Path, kind: str) -> None:
-    code, content = budgets(tmp_path, kind, "--rounds", "4", "--kills", "2")
+    code, content = budgets(tmp_path, kind, "--rounds", "4", "--kills", "4")
     assert content["details"] == {}
     assert code == 0
 

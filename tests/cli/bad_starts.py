@@ -15,10 +15,16 @@ NOBODY = 65534
 
 
 async def refused(
-    directory: Path, *words: str, arguments: Sequence[str] = SERVE, **variables: str
+    directory: Path,
+    *words: str,
+    arguments: Sequence[str] = SERVE,
+    exit_code: str = "1",
+    **variables: str,
 ) -> str:
     """Start it; check that it ends with one sentence that has these words, and return that."""
-    return await refused_as(None, directory, *words, arguments=arguments, **variables)
+    return await refused_as(
+        None, directory, *words, arguments=arguments, exit_code=exit_code, **variables
+    )
 
 
 async def refused_as(
@@ -26,6 +32,7 @@ async def refused_as(
     directory: Path,
     *words: str,
     arguments: Sequence[str] = SERVE,
+    exit_code: str = "1",
     **variables: str,
 ) -> str:
     """Do as `refused` does, with the rights of this user."""
@@ -40,7 +47,7 @@ async def refused_as(
             user=user,
         )
     )
-    assert (code, sentence.count("\n")) == (1, 1), out + sentence
+    assert (str(code), sentence.count("\n")) == (exit_code, 1), out + sentence
     assert "Traceback" not in out + sentence
     assert len(sentence) < SENTENCE_CHARACTERS_MAX
     for one in words:

@@ -136,7 +136,7 @@ async def test_a_file_that_this_user_may_not_write(
 @as_root
 async def test_a_dotenv_that_this_user_may_not_read(open_to_all: Path) -> None:
     (open_to_all / ".env").touch(mode=0o600)
-    await refused_as(NOBODY, open_to_all, ".env can't be read")
+    await refused_as(NOBODY, open_to_all, ".env can't be read", exit_code="78")
 
 
 @as_root
@@ -232,6 +232,7 @@ async def test_a_setting_that_is_wrong(
         tmp_path,
         words,
         arguments=("serve", "--openai-base-url", "http://x/v1"),
+        exit_code="78",  # systemd does not start it again: deploy/reelhook.service
         **{variable: value},
     )
     assert variable in sentence or value in sentence
@@ -239,7 +240,20 @@ async def test_a_setting_that_is_wrong(
 
 async def test_a_dotenv_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"\xff\xfe\x00")
-    await refused(tmp_path, ".env", "UTF-8")
+    await refused(tmp_path, ".env", "UTF-8", exit_code="78")
+
+
+async def test_a_server_without_a_provider_or_with_a_wrong_one(tmp_path: Path) -> None:
+    await refused(tmp_path, "No provider", arguments=("serve", "--port", "0"), exit_code="78")
+    accounts = tmp_path / "accounts.toml"
+    accounts.write_text('[accounts.one]\nprovider = "nobody"\nkey = "k"\n')
+    await refused(
+        tmp_path,
+        "nobody",
+        exit_code="78",
+        REELHOOK_ACCOUNTS_FILE=str(accounts),
+        arguments=("serve",),
+    )
 
 
 @pytest.mark.long

@@ -81,7 +81,9 @@ def test_a_new_key_is_printed_and_nothing_else(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("keys", ["rhek_hunter2", "hunter2", f"{NEW},hunter2", NEW[:-1]])
 async def test_a_malformed_key_stops_the_start(tmp_path: Path, keys: str) -> None:
-    line = await refused(tmp_path, "REELHOOK_ENCRYPTION_KEYS", REELHOOK_ENCRYPTION_KEYS=keys)
+    line = await refused(
+        tmp_path, "REELHOOK_ENCRYPTION_KEYS", exit_code="78", REELHOOK_ENCRYPTION_KEYS=keys
+    )
     assert "hunter2" not in line
     assert NEW[:-1] not in line
 
@@ -93,6 +95,7 @@ def test_a_missing_or_another_key_stops_the_start(tmp_path: Path, keys: str) -> 
         refused(
             tmp_path,
             *(NEW_ID, "add that key to REELHOOK_ENCRYPTION_KEYS"),
+            exit_code="78",
             REELHOOK_ENCRYPTION_KEYS=keys,
             REELHOOK_DATA_DIR=str(tmp_path),
         )

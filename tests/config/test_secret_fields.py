@@ -23,6 +23,9 @@ PUBLIC = {
     *("Credential.key_variable", "SecretsSurvey.keys", "HttpOptions.public_keys"),
     # An idempotency key opens nothing.
     "IdempotencyKey.key",
+    # Names of files in the archive.
+    *("ArchivedFile.key", "ArchivedFile.poster_key", "ObjectInfo.key", "StoredObject.key"),
+    "ArchivedObject.key",
     # Addresses of servers and of this program.
     *("Running.url", "Receiver.url", "HttpOptions.public_url", "CallbackAddresses.public_url"),
     "Credential.base_url",

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from bench.memory import LIMIT_MIB
 
+from reelhook.cli.server import CONFIGURATION_EXIT
 from reelhook.config import Settings, environment_name
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -48,6 +49,13 @@ def test_the_units_are_what_systemd_takes(unit: Path, tmp_path: Path) -> None:
     text = unit.read_text().replace("/opt/reelhook/bin/reelhook", "/bin/true")
     there.write_text(text)
     run(str(ANALYZE), "verify", "--man=no", str(there))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: str(unit.name))
+def test_the_units_start_nothing_again_that_has_wrong_settings(unit: Path) -> None:
+    lines = unit.read_text().splitlines()
+    assert "Restart=always" in lines
+    assert f"RestartPreventExitStatus=2 {CONFIGURATION_EXIT}" in lines
 
 
 @pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is missing")

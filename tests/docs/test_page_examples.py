@@ -135,11 +135,11 @@ async def test_the_calls_of_the_api_page_bring_the_answers_that_it_shows(tmp_pat
 # -- webhooks -------------------------------------------------------------------------------------
 
 
-def body(status: WireStatus) -> Any:
+def body(status: WireStatus, kind: EventKind) -> Any:
     event = Event(
         job_id="job_123",
         sequence=1,
-        kind=EventKind.STATUS,
+        kind=kind,
         status=status,
         progress=50,
         occurred_at=0,
@@ -154,16 +154,21 @@ def body(status: WireStatus) -> Any:
 
 def test_the_bodies_of_the_webhook_page_are_the_real_ones() -> None:
     shown = _bodies_of("Bodies")
-    assert [one["status"] for one in shown] == ["processing", "completed", "failed"]
+    kinds = {"job.recovered": EventKind.RECOVERED, "archive.failed": EventKind.ARCHIVE_FAILED}
+    assert [one.get("event") or one["status"] for one in shown] == [
+        *("processing", "completed", "failed"),
+        *kinds,
+    ]
     for one in shown:
-        assert list(one) == list(body(WireStatus(one["status"])))
-        assert alike(one, body(WireStatus(one["status"])))
+        kind = kinds.get(one.get("event"), EventKind.STATUS)
+        assert list(one) == list(body(WireStatus(one["status"]), kind))
+        assert alike(one, body(WireStatus(one["status"]), kind))
 
 
 def test_the_bodies_in_other_formats_are_the_real_ones() -> None:
     job = Job("job_123", "acme", Status.COMPLETED, 0, 0)
     event = Event(job.id, 4, EventKind.TERMINAL, WireStatus.COMPLETED, 100, 0, "video_abc")
-    formats = formats_at(str).others
+    formats = formats_at("{}".format).others
     real = [json.loads(formats[name].body(job, event)) for name in ("openai", "vercel")]
     for shown, body in zip(_bodies_of("Formats"), real, strict=True):
         assert list(shown) == list(body)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.delivery import WebhookResponse
 from reelhook.domain.endpoint import (
+    AFTER_END_EVENTS,
     LANES,
     MASK,
     Disabled,
@@ -53,6 +54,8 @@ def event(kind: EventKind, status: WireStatus) -> Event:
         (EventKind.PROGRESS, WireStatus.PROCESSING, EventName.PROGRESS),
         (EventKind.TERMINAL, WireStatus.COMPLETED, EventName.COMPLETED),
         (EventKind.TERMINAL, WireStatus.FAILED, EventName.FAILED),
+        (EventKind.RECOVERED, WireStatus.FAILED, EventName.JOB_RECOVERED),
+        (EventKind.ARCHIVE_FAILED, WireStatus.COMPLETED, EventName.ARCHIVE_FAILED),
     ],
 )
 def test_an_event_is_called_by_its_status_or_progress(
@@ -71,7 +74,7 @@ def test_it_is_told_of_what_it_asked_for_and_of_nothing_else(
 ) -> None:
     told = event(kind, status)
     assert replace(ENDPOINT, events=names).wants(told) == (name_of(told) in names)
-    assert ENDPOINT.wants(told)
+    assert ENDPOINT.wants(told) == (name_of(told) not in AFTER_END_EVENTS)
 
 
 # -- secrets ---------------------------------------------------------------------------------------

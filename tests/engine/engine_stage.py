@@ -22,7 +22,12 @@ from structlog.typing import EventDict
 from reelhook.bootstrap.accounts import Accounts
 from reelhook.bootstrap.components import Components, build_components
 from reelhook.bootstrap.formats import HEADERS, formats_at
-from reelhook.bootstrap.loops import account_loops, maintenance_loops, process_loops
+from reelhook.bootstrap.loops import (
+    account_loops,
+    maintenance_loops,
+    process_loops,
+    shared_archive,
+)
 from reelhook.bootstrap.program import build_process_gateway
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
@@ -41,13 +46,14 @@ from reelhook.doors.compat.embedding import (
     JobFunctions,
     OperationFunctions,
 )
+from reelhook.engine.archive.shared import SharedArchive
 from reelhook.engine.leases import LANE_IDS, MAINTENANCE_ID, Leases, account_id
 from reelhook.engine.runner import Loop, Runner
 from reelhook.engine.submitting.paid_calls import PaidCalls
 from reelhook.engine.upkeep.account_status import AccountStatusPublisher
 from reelhook.gateway import EndpointFields, Gateway
 from reelhook.guard.addresses import AddressPolicy
-from reelhook.ports import Lease, Sender
+from reelhook.ports import Lease, MediaFetch, Objects, Sender
 from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.openai.provider import OpenAI
 from reelhook.storage.sqlite.driver import SQLite
@@ -86,13 +92,16 @@ class Options:
     overlap_hours: float = 24.0
     loops: frozenset[str] = frozenset(
         {
-            *("submit", "resolve", "listing", "watch", "deliver"),
+            *("submit", "preparing", "resolve", "listing", "watch", "deliver"),
             *("resend", "sweep", "pause", "account_status"),
         }
     )
     store: Callable[[SQLite], Store] = Store
     sender: Callable[[Sender], Sender] = lambda sender: sender
+    objects: Objects | None = None
+    shared: Callable[[SharedArchive], SharedArchive] = lambda shared: shared
     seed: int = 1
+    fetch: MediaFetch | None = None
     formats: Formats = field(default_factory=lambda: formats_at("http://here/{}/download".format))
 
     @property
@@ -291,7 +300,7 @@ async def engine(
         }
         sender = await stack.enter_async_context(AiohttpSender(LOOPBACK, now=clock.now))
         running = await _engine(
-            options.store(database), providers, options.sender(sender), clock, options
+            options.store(database), providers, options.sender(sender), clock, options, folder
         )
         running.runner.start()
         try:
@@ -307,11 +316,12 @@ async def _engine(
     sender: Sender,
     clock: ManualClock | SystemClock,
     options: Options,
+    folder: Path,
 ) -> Engine:
     models = {one.account.provider: providers[one.account.id].models for one in options.accounts}
     catalog = Catalog([one.account for one in options.accounts], models, {})
     parts = build_components(
-        options.settings,
+        options.settings.model_copy(update={"data_dir": folder}),
         store=store,
         accounts=Accounts(providers, catalog),
         sender=sender,
@@ -321,10 +331,13 @@ async def _engine(
             headers_of=HEADERS,
         ),
         formats=options.formats,
+        fetch=options.fetch,
+        objects=options.objects,
         clock=clock,
         random=Random(options.seed),
     )
-    every = await _loops(parts)
+    shared = shared_archive(parts)
+    every = await _loops(parts, None if shared is None else options.shared(shared))
     loops = {name: loop for name, loop in every.items() if loop.name in options.loops}
     publishers = [loop for loop in every.values() if isinstance(loop, AccountStatusPublisher)]
     gateway = build_process_gateway(parts)
@@ -345,7 +358,7 @@ async def _engine(
     )
 
 
-async def _loops(parts: Components) -> dict[str, Loop]:
+async def _loops(parts: Components, shared: SharedArchive | None) -> dict[str, Loop]:
     """Lease everything, and return all loops by name; see `Engine`."""
     accounts = list(parts.accounts.providers)
     await parts.store.free_leases()
@@ -361,7 +374,8 @@ async def _loops(parts: Components) -> dict[str, Loop]:
     loops: dict[str, Loop] = {}
     for account in accounts:
         suffix = "" if account == accounts[0] else f":{account}"
-        for loop in account_loops(parts, leases, PaidCalls(), account, lease(account_id(account))):
+        held = lease(account_id(account))
+        for loop in account_loops(parts, leases, PaidCalls(), account, held, shared):
             loops[loop.name + suffix] = loop
     others: list[Loop] = [
         *process_loops(parts, leases),

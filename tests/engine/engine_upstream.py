@@ -69,6 +69,7 @@ class Upstream:
     on_remix: Respond | None = None
     on_get: Respond | None = None
     on_list: Respond | None = None
+    on_content: Respond | None = None
     card: Mapping[str, str] | None = None
     """Its only model, as `GET /v1/models` shows it; None: it has no such route."""
     get_headers: Mapping[str, str] = field(default_factory=dict)
@@ -168,6 +169,10 @@ class Upstream:
         self.videos.pop(one, None)
         return web.json_response({"id": one, "deleted": True, "object": "video.deleted"})
 
+    async def _content(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(Asked("content", request.match_info["id"]))
+        return await (self.on_content or answers(404))(request)
+
     async def _models(self, _: web.Request) -> web.StreamResponse:
         card = self.card
         if card is None and self.owned_by is not None:
@@ -182,6 +187,7 @@ class Upstream:
         app.router.add_post("/v1/videos/{id}/remix", self._remix)
         app.router.add_get("/v1/videos", self._list)
         app.router.add_get("/v1/videos/{id}", self._get)
+        app.router.add_get("/v1/videos/{id}/content", self._content)
         app.router.add_get("/v1/models", self._models)
         app.router.add_delete("/v1/videos/{id}", self._delete)
         return app

@@ -28,7 +28,7 @@ def loops(engine: Engine, lease: Lease, calls: PaidCalls) -> tuple[Submit, Resol
     """The loops of one lease on the account."""
     clock, random, emit = engine.clock, Random(1), emitter(log_fact)
     held = LeasedAccount(engine.catalog.accounts["openai"], engine.provider, lease)
-    recording = Recording(engine.store, engine.signals, Formats(CompatPayload(str)), emit)
+    recording = Recording(engine.store, engine.signals, Formats(CompatPayload("{}".format)), emit)
     fallback = Fallback(
         engine.store,
         engine.catalog,

@@ -3,8 +3,11 @@
 import asyncio
 from itertools import pairwise
 
+from reelhook.engine.delivering.deliver import READ_AGAIN_SECONDS
 from reelhook.engine.delivering.probing import (
     APART_MILLISECONDS,
+    CALM_SECONDS,
+    DEFERRED_SECONDS_MAX,
     GATHER_SECONDS,
     PROBE_SECONDS,
     PROBES_AT_ONCE,
@@ -23,7 +26,30 @@ def test_a_probe_goes_when_it_is_due() -> None:
 def test_the_probes_of_a_batch_go_before_the_next_batch_and_each_within_its_promised_time() -> None:
     batch = PROBES_AT_ONCE * PROBE_SECONDS * 1000
     assert batch <= APART_MILLISECONDS
-    assert APART_MILLISECONDS + batch <= 550
+    read_again = READ_AGAIN_SECONDS * 1000
+    assert APART_MILLISECONDS + batch + read_again + DEFERRED_SECONDS_MAX * 1000 <= 550
+
+
+async def test_probes_wait_while_webhooks_go_to_healthy_receivers_but_not_for_long() -> None:
+    probing, loop = Probing(), asyncio.get_running_loop()
+    begun = loop.time()
+    await probing.calm(probing.deadline())
+    assert loop.time() - begun < CALM_SECONDS
+    probing.webhook()
+    at = loop.time()
+    await probing.calm(probing.deadline())
+    assert loop.time() - at >= CALM_SECONDS
+
+    async def send_webhooks() -> None:
+        while True:
+            probing.webhook()
+            await asyncio.sleep(CALM_SECONDS / 3)
+
+    probing.webhook()
+    webhooks, deadline = asyncio.create_task(send_webhooks()), probing.deadline()
+    await probing.calm(deadline)
+    assert loop.time() >= deadline
+    webhooks.cancel()
 
 
 def test_the_next_ones_go_a_moment_later_together() -> None:
@@ -33,6 +59,15 @@ def test_the_next_ones_go_a_moment_later_together() -> None:
     assert probing.seconds_left(5050) == (APART_MILLISECONDS - 50) / 1000
     assert probing.allowed(5000 + APART_MILLISECONDS) == PROBES_AT_ONCE
     assert probing.seconds_left(5000 + APART_MILLISECONDS) is None
+
+
+def test_probes_are_put_off_once_for_other_deliveries() -> None:
+    probing = Probing()
+    assert probing.alone
+    probing.put_off()
+    assert not probing.alone
+    probing.sent(1, 5000)
+    assert probing.alone
 
 
 def test_a_clock_that_is_set_back_stops_no_probes() -> None:

@@ -34,7 +34,7 @@ async def test_a_caller_that_is_cut_off_within_the_commit_loses_no_wake_up(tmp_p
     recording = Recording(
         store,
         signals,
-        Formats(CompatPayload(lambda job_id: f"https://example.com/{job_id}")),
+        Formats(CompatPayload("https://example.com/{}".format)),
         emitter(),
     )
     job = Job("job_1", "acme", Status.ACCEPTED, 0, 0).accept("video_1", 1)

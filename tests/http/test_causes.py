@@ -57,7 +57,8 @@ async def test_a_pause_is_shown_until_it_ends(tmp_path: Path) -> None:
         await server.post("/api/watcher/resume")
 
         async def gone() -> bool:
-            return (await server.get("/api/attention")).json() == {"causes": []}
+            causes: object = (await server.get("/api/attention")).json()
+            return causes == {"causes": []}
 
         await until(gone)
 

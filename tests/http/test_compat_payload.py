@@ -46,7 +46,7 @@ FALLBACK = replace(
     model="fal/fal-ai/veo2",
 )
 VIDEO_URL = "https://us.example/api/sora/videos/job-123/download"
-COMPAT = CompatPayload(lambda job_id: f"https://us.example/api/sora/videos/{job_id}/download")
+COMPAT = CompatPayload("https://us.example/api/sora/videos/{}/download".format)
 JOB = Job("job-123", "openai", Status.PROCESSING, 0, 0)
 RECORDED = {
     PROCESSING: (
@@ -157,6 +157,33 @@ def test_the_body_of_failure() -> None:
     }
 
 
+def test_the_bodies_of_events_after_the_end() -> None:
+    found = replace(
+        FAILED,
+        kind=EventKind.RECOVERED,
+        provider_video_url="https://api.example/v1/videos/video_abc/content",
+    )
+    assert json.loads(event_body(found, VIDEO_URL)) == {
+        "jobId": "job-123",
+        "soraJobId": "video_abc",
+        "status": "failed",
+        "progress": 45,
+        "event": "job.recovered",
+        "recovered": True,
+        "videoUrl": VIDEO_URL,
+        "contentExpiresAt": None,
+        "providerVideoUrl": "https://api.example/v1/videos/video_abc/content",
+        "error": "Rate limit exceeded",
+        "code": "provider_error",
+        "timestamp": "2024-01-25T10:00:00.007Z",
+        "sequence": 3,
+    }
+    lost = replace(COMPLETED, kind=EventKind.ARCHIVE_FAILED, error="It is gone (410)")
+    read = json.loads(event_body(lost, VIDEO_URL))
+    assert (read["event"], read["status"]) == ("archive.failed", "completed")
+    assert (read["error"], read["videoUrl"]) == ("It is gone (410)", VIDEO_URL)
+
+
 def test_a_job_that_was_never_accepted_has_a_null_provider_id() -> None:
     body = json.loads(event_body(replace(FAILED, provider_job_id=None), VIDEO_URL))
     assert body["soraJobId"] is None
@@ -179,7 +206,10 @@ def test_equal_events_have_equal_bytes_and_every_body_is_json(event: Event) -> N
     assert body == event_body(replace(event), VIDEO_URL)
     read = json.loads(body)
     assert (read["jobId"], read["soraJobId"]) == (event.job_id, event.provider_job_id)
-    assert ("videoUrl" in read) == (event.status is WireStatus.COMPLETED)
+    recovered = event.kind is EventKind.RECOVERED
+    assert ("videoUrl" in read) == (event.status is WireStatus.COMPLETED or recovered)
     fallback = event.kind is EventKind.FALLBACK
-    assert ("error" in read) == (event.status is WireStatus.FAILED or fallback)
+    after_end = recovered or event.kind is EventKind.ARCHIVE_FAILED
+    assert ("error" in read) == (event.status is WireStatus.FAILED or fallback or after_end)
+    assert ("event" in read) == after_end
     assert ("fallback" in read) == fallback

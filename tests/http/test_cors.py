@@ -58,3 +58,19 @@ async def nothing_granted(server: Gateway, origin: str) -> None:
     assert reply.status == 200
     for headers in (preflight.headers, reply.headers):
         assert "Access-Control-Allow-Origin" not in headers
+
+
+async def test_the_openai_library_may_call_from_a_browser(tmp_path: Path) -> None:
+    names = "arch custom-poll-interval helper-method lang os package-version poll-helper"
+    names += " retry-count runtime runtime-version timeout"
+    sent = ["authorization", "content-type", "openai-organization", "openai-project"]
+    sent += [f"x-stainless-{name}" for name in names.split()]
+    asked = {**PREFLIGHT, "Access-Control-Request-Method": "POST"}
+    asked["Access-Control-Request-Headers"] = ",".join(sent)
+    async with gateway(tmp_path, api_key=KEY, cors_origins=PAGE) as server:
+        preflight = await server.request("OPTIONS", "/v1/videos", headers=asked)
+        assert preflight.status == 200
+        read = await server.get("/v1/videos", headers={**BEARER, "Origin": PAGE})
+        exposed = read.headers["Access-Control-Expose-Headers"].lower()
+        for name in ("openai-poll-after-ms", "x-should-retry", "retry-after"):
+            assert name in exposed

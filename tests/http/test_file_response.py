@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reelhook.domain.byte_range import Range
 from reelhook.domain.errors import ProviderError
-from reelhook.doors.file_response import FileDownload, Range, file_download, is_version
+from reelhook.doors.file_response import FileDownload, file_download, is_version
 from reelhook.ports import Content
 
 VIDEO = bytes(range(100))

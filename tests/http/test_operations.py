@@ -2,7 +2,10 @@
 
 import asyncio
 import re
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gateways import AT_ONCE, Gateway, gateway, until
@@ -216,6 +219,23 @@ async def test_the_documentation_lists_every_route(tmp_path: Path) -> None:
         page = await server.get("/docs")
         assert page.headers["Content-Type"].startswith("text/html")
         assert b"/openapi.json" in page.body
+
+
+async def test_the_documentation_is_made_once_and_off_the_event_loop(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as server:
+        app: Any = server.hook.asgi
+        threads: list[threading.Thread] = []
+        made: Callable[[], dict[str, Any]] = app.openapi
+
+        def noted() -> dict[str, Any]:
+            threads.append(threading.current_thread())
+            return made()
+
+        app.openapi = noted
+        for _ in range(2):
+            assert (await server.get("/openapi.json")).status == 200
+        assert len(threads) == 1
+        assert threads[0] is not threading.current_thread()
 
 
 async def test_the_documentation_describes_the_statistics(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from reelhook.domain.caller import Scope as KeyScope
 from reelhook.doors import access, admission, guard, policy
-from reelhook.doors.app import ROUTERS, declared_routes
+from reelhook.doors.app import PAGES, ROUTERS, declared_routes
 from reelhook.doors.policy import (
     DeclaredRoutes,
     KeyRoute,
@@ -25,9 +25,12 @@ from reelhook.doors.policy import (
 )
 
 JOB = "/api/sora/videos/{job_id}/download"
+POSTER = "/api/sora/videos/{job_id}/poster"
 OTHERS = {
     ("GET", JOB): Policy.SIGNED_DOWNLOAD,
     ("HEAD", JOB): Policy.SIGNED_DOWNLOAD,
+    ("GET", POSTER): Policy.SIGNED_DOWNLOAD,
+    ("HEAD", POSTER): Policy.SIGNED_DOWNLOAD,
     ("GET", "/api/download"): Policy.SIGNED_DOWNLOAD,
     ("HEAD", "/api/download"): Policy.SIGNED_DOWNLOAD,
     ("POST", "/providers/{provider}/webhook/{token}"): Policy.CALLBACK,
@@ -35,7 +38,7 @@ OTHERS = {
     ("GET", "/healthz"): Policy.OPEN,
     ("GET", "/readyz"): Policy.OPEN,
 }
-"""The routes that do more than ask for the key."""
+"""The routes that do more than ask for the key. Those of pages: see `tests/web`."""
 
 
 def scope(method: str, path: str, **more: Any) -> Scope:
@@ -43,7 +46,8 @@ def scope(method: str, path: str, **more: Any) -> Scope:
 
 
 def our_routes() -> list[APIRoute]:
-    routes = [route for router in ROUTERS for route in router.routes]
+    pages = {id(route) for router in PAGES for route in router.routes}
+    routes = [one for router in ROUTERS for one in router.routes if id(one) not in pages]
     assert all(isinstance(route, APIRoute) for route in routes)
     return routes  # type: ignore[return-value] # as asserted
 
@@ -100,6 +104,7 @@ def test_the_routes_that_serve_a_browser_token_are_these() -> None:
         ("/api/videos/status/{job_id}", "job_id"),
         ("/api/jobs/events", "jobIds"),
         (JOB, "job_id"),
+        (POSTER, "job_id"),
         ("/api/download", "jobId"),
     }
 
@@ -116,6 +121,7 @@ def test_the_routes_that_serve_a_browser_token_are_these() -> None:
         ("POST", "/providers/fal", (Policy.KEY, None)),
         ("GET", "/api/jobs/job_1", (Policy.KEY, "job_1")),
         ("HEAD", "/api/sora/videos/job_1/download", (Policy.SIGNED_DOWNLOAD, "job_1")),
+        ("GET", "/api/sora/videos/job_1/poster", (Policy.SIGNED_DOWNLOAD, "job_1")),
         ("POST", "/api/sora/videos/job_1/download", (Policy.SIGNED_DOWNLOAD, "job_1")),
         ("GET", "/api/sora/videos/a/b/download", (Policy.KEY, None)),
         ("GET", "/api/download", (Policy.SIGNED_DOWNLOAD, None)),

@@ -48,6 +48,22 @@ async def test_a_replay_of_an_idempotency_key_is_not_refused_by_the_rate(tmp_pat
         assert await server.total() == 1
 
 
+async def test_generate_replays_an_idempotency_key_whatever_the_rate(tmp_path: Path) -> None:
+    async with served(tmp_path, AT_ONCE) as (server, _):
+        key, body = await limited(server), {"script": "A fox"}
+        one = key | {"Idempotency-Key": "one"}
+        first = await server.post("/api/generate", json=body, headers=one)
+        again = await server.post("/api/generate", json=body, headers=one)
+        assert (again.status, again.json()) == (200, first.json())
+        other = await server.post("/api/generate", json={"script": "A dog"}, headers=one)
+        assert other.refusal == (422, "idempotency_key_reused", None)
+        for headers in (key, key | {"Idempotency-Key": "two"}):
+            refused = await server.post("/api/generate", json=body, headers=headers)
+            assert (refused.status, refused.json()["code"]) == (429, "rate_limited")
+            assert "Retry-After" in refused.headers
+        assert await server.total() == 1
+
+
 @pytest.mark.parametrize(
     ("first", "again"), [(({"Idempotency-Key": "one"},) * 2), (counted(0), counted(1))]
 )

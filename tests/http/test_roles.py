@@ -14,7 +14,7 @@ from gateways import AT_ONCE, Gateway, Reply, gateway, until
 from receivers import receiver
 
 from reelhook.domain.caller import OPERATOR, Scope
-from reelhook.doors.app import ROUTERS
+from reelhook.doors.app import PAGES, ROUTERS
 from reelhook.doors.openai.ids import video_id
 from reelhook.doors.policy import Policy, PolicyRoute, need_of
 
@@ -51,9 +51,12 @@ BODIES: dict[str, Any] = {
 RULES: dict[str, Scope | Policy] = {
     "GET /api/audit": Scope.ADMIN,
     "POST /api/generate": Scope.SUBMIT,
+    "POST /api/uploads": Scope.SUBMIT,
     "GET /api/videos/status/{job_id}": Scope.READ,
     "GET /api/sora/videos/{job_id}/download": Scope.READ,
     "HEAD /api/sora/videos/{job_id}/download": Scope.READ,
+    "GET /api/sora/videos/{job_id}/poster": Scope.READ,
+    "HEAD /api/sora/videos/{job_id}/poster": Scope.READ,
     "GET /api/download": Scope.READ,
     "HEAD /api/download": Scope.READ,
     "GET /api/jobs/events": Scope.READ,
@@ -132,6 +135,8 @@ OF_TOKENS = {
     "GET /api/jobs/events",
     "GET /api/sora/videos/{job_id}/download",
     "HEAD /api/sora/videos/{job_id}/download",
+    "GET /api/sora/videos/{job_id}/poster",
+    "HEAD /api/sora/videos/{job_id}/poster",
     "GET /api/download",
     "HEAD /api/download",
 }
@@ -153,10 +158,11 @@ _HELD = [Scope.READ, Scope.SUBMIT, Scope.OPERATE, Scope.ADMIN, Scope.OPERATOR]
 
 
 def routes() -> dict[str, APIRoute]:
-    """Return every route of the application, by its method and path."""
+    """Return every route of the API, by its method and path. Those of pages: see `tests/web`."""
     return {
         f"{method} {route.path}": route
         for router in ROUTERS
+        if router not in PAGES
         for route in router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()

@@ -229,9 +229,13 @@ RULES: dict[str, Rule] = {
     },
     "waiting.of": of_no_project("the job that is given; see test_an_accounts_responses"),
     "waiting.all_of": of_no_project("the jobs that are given"),
-    "content.open": same_as_unknown(
-        lambda stage, job: stage.gateway.content.open(OURS, job.id), "job", JobNotFoundError
+    "content.video": same_as_unknown(
+        lambda stage, job: stage.gateway.content.video(OURS, job.id), "job", JobNotFoundError
     ),
+    "content.poster": same_as_unknown(
+        lambda stage, job: stage.gateway.content.poster(OURS, job.id), "job", JobNotFoundError
+    ),
+    "content.with_poster": of_no_project("the jobs that are given"),
     "feed.events": same_as_unknown(
         lambda stage, job: stage.gateway.feed.events(OURS, [job.id]), "job"
     ),

@@ -161,3 +161,33 @@ async def endings(client: Receiver, count: int) -> AsyncIterator[Any]:
         )
         seen.add(one.body["data"]["id"])
         yield one.body
+
+
+async def test_a_job_shows_the_fields_that_were_given_and_numbers_of_references(
+    tmp_path: Path,
+) -> None:
+    async with gateway(tmp_path, WAITS) as server:
+        given = await server.post("/api/generate", json={"script": "A fox", "seconds": 4, **ALL})
+        plain = await server.post("/api/generate", json={"script": "A fox"})
+        job = (await server.get(f"/api/jobs/{given.json()['jobId']}")).json()
+        assert (job["resolution"], job["negativePrompt"], job["audio"]) == ("720p", "rain", False)
+        assert job["references"] == {"images": 2, "videos": 1, "audios": 1}
+        listed = {one["jobId"]: one for one in (await server.get("/api/jobs")).json()["jobs"]}
+        shown = listed[job["jobId"]]
+        assert "negativePrompt" not in shown  # it may be long
+        assert all(shown[name] == job[name] for name in ("resolution", "audio", "references"))
+        new = {"resolution", "negativePrompt", "audio", "references"}
+        assert not new & listed[plain.json()["jobId"]].keys()
+
+
+async def test_a_field_that_the_known_server_lacks_is_refused_at_once(tmp_path: Path) -> None:
+    async with gateway(tmp_path, AT_ONCE) as server:
+        body = {"script": "A fox", "seconds": 1, "size": "64x64", "audio": True}
+        headers = {"Idempotency-Key": "one"}
+        first = await server.post("/api/generate", json=body, headers=headers)
+        assert first.status == 200  # nothing is known about the server yet
+        await server.job_when(first.json()["jobId"], "failed")
+        refused = await server.post("/api/generate", json=body)
+        assert refused.refusal == (400, "invalid_request", "audio")
+        again = await server.post("/api/generate", json=body, headers=headers)
+        assert (again.status, again.json()) == (200, first.json())

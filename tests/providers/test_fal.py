@@ -192,7 +192,9 @@ async def completed_with(server: Upstream, fal: Fal, status: int, result: object
 async def test_the_video_is_found_where_apps_put_it(
     server: Upstream, fal: Fal, result: object
 ) -> None:
-    assert await completed_with(server, fal, 200, result) == Finished(URL)
+    found = await completed_with(server, fal, 200, result)
+    assert isinstance(found, Finished)
+    assert found.url == URL
     assert isinstance(result, dict)
     assert video_url(result) == URL
 
@@ -262,7 +264,20 @@ async def test_billable_units_are_the_cost(
         )
 
     server.respond = response
-    assert (await fal.get(ONE)).report == Finished(URL, cost=cost)
+    found = (await fal.get(ONE)).report
+    assert isinstance(found, Finished)
+    assert (found.url, found.cost) == (URL, cost)
+
+
+@pytest.mark.parametrize(("size", "seconds"), [(100, 3600), (12_000, 360)])
+async def test_a_file_expires_with_its_result_sooner_if_that_is_large(
+    server: Upstream, size: int, seconds: int
+) -> None:
+    async with Fal(server.url, "key", now=lambda: 1_700_000_000.0) as fal:
+        found = await completed_with(
+            server, fal, 200, {"video": {"url": URL}, "prompt": "x" * size}
+        )
+    assert found == Finished(URL, 1_700_000_000 + seconds)
 
 
 @pytest.mark.parametrize(

@@ -29,13 +29,16 @@ from reelhook.providers.runway.provider import Runway
 from reelhook.providers.runway.request import body_of
 
 CREATED = {"id": "17f20503-6c24-4c16-946b-35dbbce2af2f", "estimatedCost": {"credits": 60}}
+NOW = 1_700_000_000
 VIDEO = "https://dnznrvs05pmza.cloudfront.net/video.mp4?_jwt=abc"
 IMAGE = "https://example.com/fox.png"
 
 
 @pytest.fixture
 async def runway(server: Upstream) -> AsyncIterator[Runway]:
-    async with Runway(f"{server.url}/v1", "key_1", submit_timeout_seconds=5) as one:
+    async with Runway(
+        f"{server.url}/v1", "key_1", submit_timeout_seconds=5, now=lambda: NOW
+    ) as one:
         yield one
 
 
@@ -201,9 +204,9 @@ def task(status: str, **fields: object) -> dict[str, object]:
         (task("RUNNING"), Progress(running=True)),
         (
             task("SUCCEEDED", output=[VIDEO], cost={"credits": 55}),
-            Finished(VIDEO, cost=Cost(55.0, "credits")),
+            Finished(VIDEO, NOW + 86400, cost=Cost(55.0, "credits")),
         ),
-        (task("SUCCEEDED", output=[None, VIDEO]), Finished(VIDEO)),
+        (task("SUCCEEDED", output=[None, VIDEO]), Finished(VIDEO, NOW + 86400)),
         (
             task("CANCELLED", cost={"credits": 0}),
             Failed("canceled", "The task was canceled or deleted.", Cost(0.0, "credits")),

@@ -36,6 +36,7 @@ from reelhook.providers.http.error_mapping import NO_REASON
 from reelhook.providers.xai.provider import XAI
 from reelhook.providers.xai.video import PIXELS, RATIOS, report
 
+NOW = 1_700_000_000
 ONE = "f532feb6-49a9-4f9a-9a37-6e64ef725e8f"
 URL = "https://vidgen.x.ai/xai-vidgen-bucket/video.mp4"
 FILTERED = Failed("moderation", "The video did not respect xAI's moderation rules.")
@@ -50,7 +51,7 @@ def done(**video: object) -> dict[str, object]:
 
 @pytest.fixture
 async def xai(server: Upstream) -> AsyncIterator[XAI]:
-    async with XAI(server.url, "xai-key", submit_timeout_seconds=5) as one:
+    async with XAI(server.url, "xai-key", submit_timeout_seconds=5, now=lambda: NOW) as one:
         yield one
 
 
@@ -137,17 +138,21 @@ async def test_a_refusal_is_understood_by_its_words(
         (200, {"status": "pending"}, Progress(running=False)),
         (202, {"request_id": ONE}, Progress(running=False)),
         (202, None, Progress(running=False)),
-        (200, done(), Finished(URL)),
+        (200, done(), Finished(URL, NOW + 86400)),
         (
             200,
             done() | {"usage": {"cost_in_usd_ticks": 500000000}},
-            Finished(URL, cost=Cost(0.05, "USD")),
+            Finished(URL, NOW + 86400, cost=Cost(0.05, "USD")),
         ),
         (200, done(respect_moderation=False), FILTERED),
         (200, done(url="", respect_moderation=False), FILTERED),
         (200, done(url=None), NO_FILE),
-        (200, done() | {"status": None}, Finished(URL)),
-        (200, done(url="", file_output={"public_url": "https://h/v.mp4"}), Finished("https://h/v.mp4")),
+        (200, done() | {"status": None}, Finished(URL, NOW + 86400)),
+        (
+            200,
+            done(url="", file_output={"public_url": "https://h/v.mp4"}),
+            Finished("https://h/v.mp4", NOW + 86400),
+        ),
         (200, {"status": "done"}, NO_FILE),
         (
             200,

@@ -11,6 +11,7 @@ import pytest
 from reelhook.domain.errors import IdempotencyKeyReusedError, StoreError
 from reelhook.domain.media import File, reference
 from reelhook.domain.request import VideoRequest
+from reelhook.domain.upload import UploadsFullError
 from reelhook.ports import Created, DataRemoval, IdempotencyKey, NewJob, Position, Removal
 from reelhook.storage.operations import files as file_operations
 from reelhook.storage.operations.files import FilesGoneError
@@ -93,7 +94,7 @@ async def test_a_refused_job_leaves_no_file(store: Store, sql: Sql) -> None:
 async def test_a_crash_between_the_file_and_its_job_leaves_a_file_that_is_removed(
     store: Store, sql: Sql
 ) -> None:
-    await store._keep_files("default", [FOX], NOW)  # and the process dies
+    await store.keep_files("default", [FOX], NOW)  # and the process dies
     await store.create(job_with("job_1", OWL))
     assert await swept(store, NOW) == 0
     assert await swept(store, NOW + 1) == 1
@@ -104,7 +105,7 @@ async def test_a_file_that_is_removed_before_its_job_is_stored_is_stored_again(
     store: Store, sql: Sql
 ) -> None:
     async def keep(project: str, files: Sequence[File], now: int) -> None:
-        await store._keep_files(project, files, now)
+        await store.keep_files(project, files, now)
         kept.append(now)
         if len(kept) == 1:
             assert await swept(store, NOW + 1) == 1
@@ -168,7 +169,7 @@ async def test_a_batch_removes_few_bytes(
     monkeypatch.setattr(file_operations, "BYTES_REMOVED", 250)
     for number in range(5):
         file = File("image/png", bytes([number]) * (1000 if number == 3 else 100))
-        await store._keep_files("default", [file], NOW)
+        await store.keep_files("default", [file], NOW)
     left, position = [5], Position()
     while (removal := await store.remove_files(position, NOW + 1)).position is not None:
         position = removal.position
@@ -182,8 +183,47 @@ async def test_a_closed_project_loses_its_files(store: Store, sql: Sql) -> None:
         "INSERT INTO projects (id, name, created_at, delete_data, closed_at)"
         " VALUES ('p2', 'second', 1, TRUE, 1)"
     )
-    await store._keep_files("p2", [FOX, OWL], NOW)
-    await store._keep_files("default", [FOX], NOW)
+    await store.keep_files("p2", [FOX, OWL], NOW)
+    await store.keep_files("default", [FOX], NOW)
     while await store.remove_project_data("p2", NOW) is not DataRemoval.DONE:
         pass
     assert await stored_hashes(sql) == [("default", FOX.hash)]
+
+
+async def test_an_upload_is_kept_for_its_time_and_then_as_long_as_a_job_has_it(
+    store: Store, sql: Sql
+) -> None:
+    await store.keep_upload("default", FOX, NOW, NOW + HOUR, 1000)
+    await store.keep_upload("default", FOX, NOW, NOW + DAY, 1000)
+    assert await swept(store, NOW + DAY) == 0
+    assert await store.hold_uploads("default", [FOX.hash, OWL.hash], NOW + 1) == {
+        FOX.hash: "image/png"
+    }
+    assert await store.hold_uploads("p2", [FOX.hash], NOW + 1) == {}
+    with pytest.raises(UploadsFullError):
+        await store.keep_upload("default", OWL, NOW, NOW + DAY, len(FOX.body) + len(OWL.body) - 1)
+    await store.create(new("job_1", request=with_files(FOX)))
+    assert await swept(store, NOW + 2 * DAY) == 0
+    await sql("DELETE FROM job_files")
+    assert await swept(store, NOW + 2 * DAY) == 1
+    assert (await sql("SELECT count(*) FROM uploads"))[0][0] == 0
+
+
+async def test_a_waiting_job_gets_its_files_once_and_is_submitted_after_that(
+    store: Store, sql: Sql
+) -> None:
+    waiting = replace(CAT, image="https://example.com/fox.png")
+    job = new("job_1", request=waiting)
+    await store.create(replace(job, job=replace(job.job, unprepared_since=NOW)))
+    assert (await store.jobs_to_submit(ACCOUNT, NOW + 9, 9))[0] == []
+    assert await store.jobs_to_prepare(ACCOUNT, 9) == ["job_1"]
+    read = (await store.job("job_1")).job
+    request = replace(CAT, image=reference(FOX.hash))
+    assert not await store.record_prepared(read.prepared(NOW + 1), request, None)
+    await store.keep_files("default", [FOX], NOW)
+    assert await store.record_prepared(read.prepared(NOW + 1), request, None)
+    assert not await store.record_prepared(read.prepared(NOW + 1), request, None)
+    assert await store.jobs_to_prepare(ACCOUNT, 9) == []
+    [due], _ = await store.jobs_to_submit(ACCOUNT, NOW + 9, 9)
+    assert due.request.image == reference(FOX.hash)
+    assert await swept(store, NOW + DAY) == 0

@@ -35,6 +35,16 @@ from .samples import (
     submitting,
 )
 
+
+async def test_a_list_counts_references_whatever_characters_they_have(store: Store) -> None:
+    made = new("job_1")
+    odd = ('https://h/a", "b', "https://h/\\", 'https://h/\\"', "https://h/ü")
+    await store.create(replace(made, request=replace(made.request, reference_images=odd)))
+    await store.create(new("job_2"))
+    counts = [one.reference_images for one in (await store.jobs(ALL_JOBS, 10, None)).jobs]
+    assert sorted(counts) == [0, len(odd)]
+
+
 # -- pages -----------------------------------------------------------------------------------------
 
 

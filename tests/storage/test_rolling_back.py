@@ -12,7 +12,13 @@ import pytest
 from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.budget import JOBS, NO_LIMITS, BudgetLimits
 from reelhook.domain.conflicts import JobDeletedError
-from reelhook.domain.endpoint import BUDGET_EVENTS, EndpointKind, EventName, url_id
+from reelhook.domain.endpoint import (
+    AFTER_END_EVENTS,
+    BUDGET_EVENTS,
+    EndpointKind,
+    EventName,
+    url_id,
+)
 from reelhook.domain.job import Status
 from reelhook.domain.project import Project
 from reelhook.domain.reservation import bill_of
@@ -297,6 +303,19 @@ async def test_an_endpoint_that_asked_for_events_of_budgets_keeps_those_of_jobs(
         assert (await store.endpoint("ep_1")).events == {EventName.FAILED}
         state = await store.budget("project:default", NOW)
         assert (state.budget.limits, state.sums) == (NO_LIMITS, {})
+
+
+async def test_an_endpoint_that_asked_for_events_after_the_end_keeps_the_others(
+    target: Path | str,
+) -> None:
+    asked = frozenset({EventName.FAILED, *AFTER_END_EVENTS})
+    async with store_on(target) as store:
+        await store.create_endpoint(replace(ENDPOINT, events=asked))
+        assert (await store.endpoint("ep_1")).events == asked
+    go_back(target, "0017_archive")
+    migrations.migrate(target)
+    async with store_on(target) as store:
+        assert (await store.endpoint("ep_1")).events == {EventName.FAILED}
 
 
 async def test_a_deleted_job_stays_without_content_after_a_rollback(target: Path | str) -> None:

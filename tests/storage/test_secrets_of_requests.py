@@ -12,7 +12,20 @@ from reelhook.storage.operation import Database
 from reelhook.storage.store import Store
 
 from .conftest import Sql
-from .samples import ENDPOINT, FINISHED, NOW, OK, URL, due_now, look, moved, new, queued, settled
+from .samples import (
+    ENDPOINT,
+    FINISHED,
+    NOW,
+    OK,
+    URL,
+    due_now,
+    flat,
+    look,
+    moved,
+    new,
+    queued,
+    settled,
+)
 from .test_secrets_at_rest import reencrypted
 
 OLD_KEY, NEW_KEY = EncryptionKey.of(bytes(32)), EncryptionKey.of(bytes(range(32)))
@@ -82,14 +95,18 @@ async def test_it_is_encrypted_at_rest_and_a_resend_keeps_it(database: Database,
 
 
 @pytest.mark.parametrize("keyring", [Keyring(), OLD])
-async def test_without_its_key_it_stays_encrypted_and_locks_its_webhooks(
+async def test_without_its_key_it_stays_encrypted_and_locks_its_webhook_alone(
     keyring: Keyring, database: Database
 ) -> None:
     await Store(database, NEW).create_endpoint(ENDPOINT)
     await ended(Store(database, NEW), with_secret())
     blind = Store(database, keyring)
-    found = {one.endpoint.id: one.locked for one in (await look(blind)).endpoints}
-    assert found == {url_id(URL): True, ENDPOINT.id: False}
+    await ended(blind, new("other", urls=(URL,)))
+    due = flat(await look(blind))
+    assert {(one.delivery.endpoint_id, one.delivery.job_id) for one in due if one.locked} == {
+        (url_id(URL), with_secret().job.id)
+    }
+    assert not any(one.endpoint.locked for one in (await look(blind)).endpoints)
 
 
 async def test_a_secret_moved_to_another_job_is_not_used_there(

@@ -1,6 +1,6 @@
 """The composition root: the only package that knows every other, and builds the program."""
 
-from reelhook.bootstrap.accounts import simulated_accounts
+from reelhook.bootstrap.accounts import check_accounts, simulated_accounts
 from reelhook.bootstrap.backup import back_up, restored
 from reelhook.bootstrap.components import Components, build_components
 from reelhook.bootstrap.copying import copy, reopen
@@ -26,6 +26,7 @@ __all__ = [
     "back_up",
     "build_components",
     "callback_url",
+    "check_accounts",
     "copy",
     "examine",
     "find_orphans",

@@ -77,6 +77,12 @@ def _account(credential: Credential, provider: HttpProvider, settings: Settings)
     )
 
 
+async def check_accounts(settings: Settings) -> None:
+    """Raise `SettingsError` if an account's settings are wrong. Connects to nothing."""
+    async with open_accounts(settings):
+        pass
+
+
 def _check_prices(settings: Settings) -> None:
     """Raise `SettingsError` for a price of a provider or account that does not exist."""
     known = {*installed(), *(credential.id for credential in settings.credentials)}

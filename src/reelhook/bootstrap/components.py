@@ -14,7 +14,7 @@ from reelhook.core.recording import Recording
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.callback import CallbackAddresses
-from reelhook.ports import Clock, Objects, Sender
+from reelhook.ports import Clock, MediaFetch, Objects, Sender
 from reelhook.storage.store import Store
 from reelhook.telemetry.facts import log_fact
 
@@ -36,6 +36,7 @@ class Components:
     billing: Billing
     callbacks: CallbackAddresses
     objects: Objects | None
+    fetch: MediaFetch | None
     clock: Clock
     random: Random
 
@@ -52,13 +53,15 @@ def build_components(
     emit: Emit | None = None,
     callbacks: CallbackAddresses | None = None,
     objects: Objects | None = None,
+    fetch: MediaFetch | None = None,
     clock: Clock | None = None,
     random: Random | None = None,
 ) -> Components:
     """Return the parts of one process.
 
-    `formats` render the bodies of webhooks. Without `objects` there is no archive. Without `emit`
-    every fact becomes a log line. Without `callbacks` no provider gets a callback address.
+    `formats` render the bodies of webhooks. Without `objects` there is no archive. Without `fetch`
+    providers fetch the files that requests name by addresses. Without `emit` every fact becomes a
+    log line. Without `callbacks` no provider gets a callback address.
     """
     signals, emit = signals or Signals(), emit or emitter(log_fact)
     billing = Billing(accounts.providers, accounts.catalog)
@@ -75,6 +78,7 @@ def build_components(
         recording=Recording(store, signals, formats, emit, billing.bill),
         billing=billing,
         objects=objects,
+        fetch=fetch,
         callbacks=callbacks or CallbackAddresses(settings.public_url, "", {}),
         clock=clock or SystemClock(),
         random=random or SystemRandom(),

@@ -1,8 +1,12 @@
 """Builds the loops: those of every process, of each leased account, and of maintenance."""
 
+from collections.abc import Callable
 from functools import partial
 
 from reelhook.bootstrap.components import Components
+from reelhook.engine.archive.archive import Archive
+from reelhook.engine.archive.shared import SharedArchive
+from reelhook.engine.archive.upkeep import Enrolling, SpoolUpkeep
 from reelhook.engine.delivering.deliver import Deliver
 from reelhook.engine.delivering.notify import Notify
 from reelhook.engine.delivering.redeliver import Redeliver
@@ -15,6 +19,7 @@ from reelhook.engine.submitting.account_listing import AccountListing
 from reelhook.engine.submitting.fallback import Fallback
 from reelhook.engine.submitting.listing_delay import ListingDelay
 from reelhook.engine.submitting.paid_calls import PaidCalls
+from reelhook.engine.submitting.preparing import Preparing
 from reelhook.engine.submitting.resolve import Resolve
 from reelhook.engine.submitting.resolved import Retrying
 from reelhook.engine.submitting.submit import Submit
@@ -50,11 +55,17 @@ def process_loops(parts: Components, leases: Leases) -> tuple[Deliver, PauseSync
 
 
 def account_loops(
-    parts: Components, leases: Leases, calls: PaidCalls, account: str, lease: Lease
+    parts: Components,
+    leases: Leases,
+    calls: PaidCalls,
+    account: str,
+    lease: Lease,
+    archive: SharedArchive | None = None,
 ) -> list[Loop]:
     """Return the loops of an account under one lease.
 
     `calls` outlives the lease: the next lease of the account may begin while calls are in flight.
+    Without `archive` finished files are not kept.
     """
     leased = _leased_account(parts, leases, account, lease)
     listing = AccountListing(parts.store, leased, parts.clock)
@@ -62,6 +73,9 @@ def account_loops(
     submit = _submit(parts, leases, leased, listing, fallback, calls)
     return [
         submit,
+        Preparing(
+            parts.store, leased, parts.recording, parts.signals, parts.fetch, clock=parts.clock
+        ),
         AccountStatusPublisher(
             parts.store, lease, leased.health, account=account, clock=parts.clock
         ),
@@ -78,7 +92,36 @@ def account_loops(
             emit=parts.emit,
             clock=parts.clock,
         ),
+        *_archive(parts, leased, archive),
     ]
+
+
+def _archive(parts: Components, leased: LeasedAccount, archive: SharedArchive | None) -> list[Loop]:
+    if archive is None:
+        return []
+    return [
+        Archive(parts.store, leased, archive, parts.recording, parts.signals, clock=parts.clock)
+    ]
+
+
+def shared_archive(
+    parts: Components, busy: Callable[[], bool] = lambda: False
+) -> SharedArchive | None:
+    """Return the parts of the archive that all accounts of a process share; None: it is off.
+
+    `busy` returns True while many webhooks are being sent.
+    """
+    if parts.objects is None:
+        return None
+    folder = parts.settings.data_dir / "spool"
+    return SharedArchive.of(parts.objects, folder, parts.signals, parts.clock, busy)
+
+
+def spool_loops(parts: Components, archive: SharedArchive | None) -> list[Loop]:
+    """Return the loops over this machine's spool."""
+    if archive is None:
+        return []
+    return [SpoolUpkeep(parts.store, archive.spool, parts.signals, clock=parts.clock)]
 
 
 def maintenance_loops(parts: Components, lease: Lease) -> list[Loop]:
@@ -113,6 +156,11 @@ def maintenance_loops(parts: Components, lease: Lease) -> list[Loop]:
             clock=parts.clock,
         ),
         ClosedProjects(parts.store, parts.signals, clock=parts.clock),
+        *(
+            [Enrolling(parts.store, parts.signals, clock=parts.clock)]
+            if parts.objects is not None
+            else []
+        ),
     ]
 
 

@@ -10,6 +10,7 @@ import structlog
 
 import reelhook
 from reelhook.bootstrap.accounts import Accounts, open_accounts
+from reelhook.bootstrap.archive import open_objects
 from reelhook.bootstrap.components import Components, build_components
 from reelhook.bootstrap.cost_warnings import warning_of_costs
 from reelhook.bootstrap.database import (
@@ -38,6 +39,7 @@ from reelhook.doors.app import create_app
 from reelhook.doors.compat.functions import Hook
 from reelhook.doors.context import HttpOptions, UrlCheck
 from reelhook.doors.limits import KIB, MIB, Limits
+from reelhook.fetching.fetcher import MediaFetcher
 from reelhook.gateway import CauseSettings, Gateway, build_gateway
 from reelhook.guard.addresses import AddressPolicy, LookUp, check_registration
 from reelhook.guard.resolver import SystemLookUp
@@ -47,13 +49,14 @@ from reelhook.guard.target import (
     AddressRefusedError,
     parse_target,
 )
-from reelhook.ports import Clock
+from reelhook.ports import Clock, MediaFetch
 from reelhook.providers.registry import BUILT_IN
 from reelhook.storage.store import Store
 from reelhook.telemetry import lines as logs
 from reelhook.webhooks.sender import AiohttpSender
 
 log = structlog.get_logger()
+_USER_AGENT = f"reelhook/{reelhook.__version__}"
 
 
 @contextlib.asynccontextmanager
@@ -105,15 +108,18 @@ async def _running(
     async with contextlib.AsyncExitStack() as stack:
         accounts = await stack.enter_async_context(open_accounts(settings, simulator_url, look_up))
         reachable = simulator_url is not None or "public_url" in settings.model_fields_set
+        archived = settings.archive is not None
         parts = build_components(
             settings,
             store=store,
             accounts=accounts,
             sender=await stack.enter_async_context(AiohttpSender(policy, look_up=look_up)),
             signing=await _signing(settings, store),
-            formats=formats_at(options.video_url),
+            formats=formats_at(options.video_url, options.poster_url if archived else None),
             signals=signals,
+            fetch=await stack.enter_async_context(_media_fetch(settings, policy, look_up)),
             callbacks=await _callbacks(settings, store, accounts, reachable=reachable),
+            objects=await open_objects(settings),
         )
         await _keep_default_endpoint(settings, store, parts.clock)
         is_alone = database.identity.lease_seconds is None
@@ -131,10 +137,23 @@ async def _running(
             gateway.feed.stop()
 
 
+@contextlib.asynccontextmanager
+async def _media_fetch(
+    settings: Settings, policy: AddressPolicy, look_up: LookUp
+) -> AsyncIterator[MediaFetch | None]:
+    """Open the fetcher of the files that requests name by addresses, if it is wanted."""
+    if not settings.fetch_images:
+        yield None
+        return
+    folder = settings.data_dir / "spool"
+    async with MediaFetcher(policy, folder, user_agent=_USER_AGENT, look_up=look_up) as fetcher:
+        yield fetcher
+
+
 async def _signing(settings: Settings, store: Store) -> Signing:
     return Signing(
         await signing_secrets(settings, store),
-        user_agent=f"reelhook/{reelhook.__version__}",
+        user_agent=_USER_AGENT,
         private_keys=private_keys(settings),
         headers_of=HEADERS,
     )
@@ -155,6 +174,7 @@ async def _http_options(
         browser_key=await store.key("browser", secrets.token_hex(32)),
         key_made=KeyMade(await store.any_api_key()),
         shared=not isinstance(settings.database, Path),
+        link_seconds=settings.link_seconds,
     )
     return HttpOptions(
         access=access,
@@ -223,6 +243,8 @@ def build_process_gateway(parts: Components, process: str | None = None) -> Gate
         signing=parts.signing,
         formats=parts.formats,
         recording=parts.recording,
+        fetches_media=parts.fetch is not None,
+        uploads_bytes_max=settings.uploads_max_gib * 1024**3,
         billing=parts.billing,
         signals=parts.signals,
         emit=parts.emit,
@@ -239,6 +261,8 @@ def build_process_gateway(parts: Components, process: str | None = None) -> Gate
         clock=parts.clock,
         random=parts.random,
         process=process,
+        objects=parts.objects,
+        redirects_to_objects=settings.archive_redirect,
     )
 
 

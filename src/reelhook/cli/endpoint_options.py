@@ -17,7 +17,8 @@ Events = Annotated[
         "--event",
         metavar="NAME",
         help="An event that is sent to it: queued, processing, progress, completed, failed, "
-        "budget.warning, budget.reached, or all (of jobs). May be repeated.",
+        "budget.warning, budget.reached, job.recovered, archive.failed, or all (of a job until it "
+        "ends). May be repeated.",
         show_default=False,
     ),
 ]
@@ -51,8 +52,9 @@ Format = Annotated[
     typer.Option(
         "--format",
         metavar="NAME",
-        help="The format of its webhooks: reelhook, openai (video.completed and video.failed, for "
-        "the webhooks.unwrap of OpenAI's SDKs) or vercel. Waiting webhooks keep theirs.",
+        help="The format of its webhooks: reelhook, reelhook+poster (with posterUrl), openai "
+        "(video.completed and video.failed, for the webhooks.unwrap of OpenAI's SDKs) or vercel. "
+        "Waiting webhooks keep theirs.",
         show_default=False,
     ),
 ]

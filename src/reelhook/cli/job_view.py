@@ -29,6 +29,10 @@ _JOB_FIELDS = (
     ("Seconds", "seconds"),
     ("Size", "size"),
     ("Aspect ratio", "aspectRatio"),
+    ("Resolution", "resolution"),
+    ("Sound", "audio"),
+    ("Negative prompt", "negativePrompt"),
+    ("References", "references"),
     ("Cost", "cost"),
     ("Adopted from", "adoptedFrom"),
     ("Provider's job", "soraJobId"),
@@ -53,11 +57,15 @@ _STOPPED = {
 }
 
 
+_ON = {True: "on", False: "off"}
+
+
 def show_job(job: dict[str, Any]) -> None:
     """Print a job in full."""
     status = str(job["status"])
     text = status_text(status).append(f" {job['progress']} %", style="default")
     (name, key), *rest = _JOB_FIELDS
+    job = job | _given_texts(job)
     values = job | {"cost": cost_text(job.get("cost")), **waiting_texts(job.get("waiting"))}
     values["metadata"] = metadata_text(job.get("metadata"))
     rows = [(name, values.get(key)), ("Status", text), *((n, values.get(k)) for n, k in rest)]
@@ -83,6 +91,15 @@ def metadata_text(metadata: dict[str, str] | None) -> str | None:
     if metadata is None:
         return None
     return ", ".join(f"{name}={value}" for name, value in metadata.items())
+
+
+def _given_texts(job: dict[str, Any]) -> dict[str, str]:
+    """Return the texts of the request's fields that are no texts, if they were given."""
+    texts = {"audio": _ON[job["audio"]]} if "audio" in job else {}
+    if "references" in job:
+        counts = job["references"].items()
+        texts["references"] = ", ".join(f"{count} {kind}" for kind, count in counts if count)
+    return texts
 
 
 def cost_text(cost: dict[str, Any] | None) -> str | None:

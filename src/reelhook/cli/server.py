@@ -1,18 +1,25 @@
 """The commands that run until they are stopped: `serve`, `worker` and `simulate`."""
 
 import asyncio
+import contextlib
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Annotated, Any
 
 import typer
 
 from reelhook.cli import render
+from reelhook.cli.error_messages import command_line_message
 from reelhook.cli.options import DataDir
 from reelhook.config import Settings
+from reelhook.domain.encryption import NoEncryptionKeyError, UndecryptableError
+from reelhook.domain.errors import SettingsError
 from reelhook.providers.registry import BUILT_IN
 from reelhook.telemetry import lines as logs
+
+CONFIGURATION_EXIT = 78
+"""The exit code for wrong settings, `EX_CONFIG` of sysexits.h: a restart would end the same way."""
 
 
 def _flag(text: str, metavar: str | None = None) -> Any:
@@ -65,25 +72,27 @@ def serve(
     Settings without a flag come from the environment and .env; docs/settings.md lists them all.
     Keys and secrets have no flags, since other users of the machine can read flags.
     """
-    settings = Settings.load(
-        host=host,
-        port=port,
-        data_dir=data_dir,
-        openai_base_url=openai_base_url,
-        default_model=default_model,
-        webhook_url=webhook_url,
-        public_url=public_url,
-        poll_seconds=poll_seconds,
-        max_age_hours=max_age_hours,
-        retry_schedule=retry_schedule,
-        allow_networks=allow_networks,
-        verbose_logging=verbose,
-    )
-    logs.configure(settings.verbose_logging, sys.stdout, secrets=settings.secrets)
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(bootstrap.run_server(settings, simulate=simulate, migrate=migrate, work=worker))
+    with _ending_for_good(SettingsError):
+        settings = Settings.load(
+            host=host,
+            port=port,
+            data_dir=data_dir,
+            openai_base_url=openai_base_url,
+            default_model=default_model,
+            webhook_url=webhook_url,
+            public_url=public_url,
+            poll_seconds=poll_seconds,
+            max_age_hours=max_age_hours,
+            retry_schedule=retry_schedule,
+            allow_networks=allow_networks,
+            verbose_logging=verbose,
+        )
+        settings.check_for_server(simulate=simulate, work=worker)
+        if not simulate:
+            asyncio.run(bootstrap.check_accounts(settings))
+    _run(settings, bootstrap.run_server(settings, simulate=simulate, migrate=migrate, work=worker))
 
 
 def worker(
@@ -97,12 +106,35 @@ def worker(
 
     Workers divide accounts and endpoints among them. Each may start, stop or crash at any time.
     """
-    settings = Settings.load(verbose_logging=verbose)
-    logs.configure(settings.verbose_logging, sys.stdout, secrets=settings.secrets)
     from reelhook import bootstrap  # noqa: PLC0415 - the whole program, not needed for --help
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(bootstrap.run_worker(settings, migrate=migrate))
+    with _ending_for_good(SettingsError):
+        settings = Settings.load(verbose_logging=verbose)
+        settings.check_for_worker()
+        asyncio.run(bootstrap.check_accounts(settings))
+    _run(settings, bootstrap.run_worker(settings, migrate=migrate))
+
+
+def _run(settings: Settings, program: Coroutine[Any, Any, None]) -> None:
+    logs.configure(settings.verbose_logging, sys.stdout, secrets=settings.secrets)
+    with (
+        _ending_for_good(UndecryptableError, NoEncryptionKeyError),
+        asyncio.Runner(loop_factory=_loop_factory()) as runner,
+    ):
+        runner.run(program)
+
+
+@contextlib.contextmanager
+def _ending_for_good(*kinds: type[SettingsError]) -> Iterator[None]:
+    """End with `CONFIGURATION_EXIT` after an error that no restart corrects.
+
+    Others may be over at the next start: a port or a database that another process still uses.
+    """
+    try:
+        yield
+    except kinds as error:
+        render.complain(command_line_message(error))
+        raise typer.Exit(CONFIGURATION_EXIT) from None
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -147,8 +147,8 @@ CallbackFormat = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="The format of the webhooks to --webhook-url: reelhook, openai or vercel. "
-        "Default: reelhook.",
+        help="The format of the webhooks to --webhook-url: reelhook, reelhook+poster, openai or "
+        "vercel. Default: reelhook.",
         show_default=False,
     ),
 ]

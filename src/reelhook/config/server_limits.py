@@ -24,6 +24,9 @@ class ServerLimitSettings(LoadedSettings):
     )
     request_body_mib: int = Field(1, ge=1, le=64, description="a whole number of MiB from 1 to 64")
     upload_max_mib: int = Field(32, ge=1, le=64, description="a whole number of MiB from 1 to 64")
+    uploads_max_gib: int = Field(
+        10, ge=1, le=1_000_000, description="a whole number of GiB from 1 to 1000000"
+    )
     transfer_seconds: float = Field(
         60.0,
         gt=0,

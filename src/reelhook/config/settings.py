@@ -31,6 +31,7 @@ from reelhook.config.validators import (
     HostNames,
     HttpUrl,
     Key,
+    LinkHours,
     Networks,
     PrivateKeys,
     Schedule,
@@ -88,6 +89,7 @@ class Settings(ProviderSettings):
         default_factory=lambda values: local_url(values["host"], values["port"]),
         description="a URL",
     )
+    fetch_images: Switch = Field(True, description="true or false")
     allowed_hosts: HostNames = Field((), description="host names, separated by commas")
     api_key: Key | None = Field(None, repr=False, json_schema_extra=_SECRET, description="text")
     cors_origins: CorsOrigins = Field(
@@ -175,6 +177,10 @@ class Settings(ProviderSettings):
     )
     archive_url: ArchiveUrl | None = Field(
         None, repr=False, description="file:///path, s3://bucket/prefix, gs://…, az://… or off"
+    )
+    archive_redirect: Switch = Field(default=False, description="true or false")
+    link_hours: LinkHours = Field(
+        None, description="a number of hours above 0, up to 87600, or off"
     )
     keep_jobs_days: Days = Field(30.0, description="a number of days from 1, or forever")
     keep_attempts_days: Days = Field(7.0, description="a number of days from 1, or forever")
@@ -274,6 +280,11 @@ class Settings(ProviderSettings):
             folder = self.data_dir.absolute() / "archive"
             return folder.as_uri() if isinstance(self.database, Path) else None
         return None if self.archive_url == OFF else self.archive_url
+
+    @property
+    def link_seconds(self) -> float | None:
+        """The lifetime of signed links; None: they don't expire."""
+        return None if self.link_hours is None else self.link_hours * 3600
 
     def listening_on(self, port: int) -> Self:
         """Return the settings with the port that the system chose, if PORT was 0."""

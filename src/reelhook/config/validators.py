@@ -21,6 +21,7 @@ POSTGRESQL = ("postgresql://", "postgres://")
 OFF = "off"
 DAY_SECONDS = 24 * 3600
 DAYS_MAX = 36500
+LINK_HOURS_MAX = 87600
 _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
 # Not on the fields: the checks below need the names before the class of the fields exists.
 _UNPREFIXED = frozenset(
@@ -248,6 +249,21 @@ def _days(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
+def _link_hours(value: Any, info: ValidationInfo) -> Any:
+    if value is None or (isinstance(value, str) and value.strip().lower() in {"", OFF}):
+        return None
+    try:
+        hours = float(value)
+    except (TypeError, ValueError):
+        hours = math.nan
+    if not 0 < hours <= LINK_HOURS_MAX:
+        raise SettingsError(
+            f"{_name(info)} must be a number of hours above 0, up to {LINK_HOURS_MAX}, or off: "
+            "the time for which a signed link opens its video"
+        )
+    return hours
+
+
 def _aliases(value: Any, info: ValidationInfo) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, str):
         return tuple(value)
@@ -312,6 +328,7 @@ AccountNetworks = Annotated[
 AccountOrigins = Annotated[tuple[tuple[str | None, str], ...], BeforeValidator(_account_origins)]
 Schedule = Annotated[RetrySchedule, BeforeValidator(_schedule)]
 Days = Annotated[float, BeforeValidator(_days)]
+LinkHours = Annotated[float | None, BeforeValidator(_link_hours)]
 Directory = Annotated[Path, BeforeValidator(_path)]
 Text = Annotated[str, BeforeValidator(_text)]
 Switch = Annotated[bool, BeforeValidator(_text)]

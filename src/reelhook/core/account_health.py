@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from reelhook.domain.account_status import HEALTHY, MESSAGE_INTERVAL_MILLISECONDS
+from reelhook.domain.archive_pause import ArchivePause
 from reelhook.domain.event import Instant
 from reelhook.domain.waiting import Waiting
 
@@ -95,6 +96,15 @@ class AccountHealth:
     @creates_wait_until.setter
     def creates_wait_until(self, until: Instant | None) -> None:
         self._update(creates_wait_until=until)
+
+    @property
+    def archive(self) -> ArchivePause | None:
+        """The reason why this worker stores no finished files at present."""
+        return self.account_status.archive
+
+    @archive.setter
+    def archive(self, pause: ArchivePause | None) -> None:
+        self._update(archive=pause)
 
     def _update(self, **changes: Any) -> None:
         after = replace(self.account_status, **changes)

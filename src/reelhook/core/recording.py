@@ -13,6 +13,7 @@ import structlog
 from reelhook.core.facts import Emit, JobCreated, JobEnded
 from reelhook.core.payloads import Formats
 from reelhook.core.wakeups import Signals
+from reelhook.domain.archive import ArchivedFile
 from reelhook.domain.audit import AuditEntry
 from reelhook.domain.errors import DATABASE_FAILURES, CommitUnknownError, StoreError
 from reelhook.domain.event import Event
@@ -108,6 +109,31 @@ class Recording:
         done = [transition for transition in transitions if transition[0].id in written]
         self._notify(done)
         return [replace(job, version=job.version + 1) for job, _ in done]
+
+    async def record_after_end(
+        self,
+        transition: Transition,
+        file: ArchivedFile | None = None,
+        lease: Lease | None = None,
+    ) -> bool:
+        """Write a transition of a job that has ended, and the new state of its file.
+
+        Return False if nothing was written; see `Recorder.record_after_end`.
+        """
+        return await asyncio.shield(self._write_after_end(transition, file, lease))
+
+    async def _write_after_end(
+        self, transition: Transition, file: ArchivedFile | None, lease: Lease | None
+    ) -> bool:
+        try:
+            written = await self._store.record_after_end(self._change(*transition), file, lease)
+        except CommitUnknownError:
+            self._wake([transition])
+            raise
+        if written:
+            self._wake([transition])
+            self._signals.archive.publish()
+        return written
 
     async def accept(
         self,

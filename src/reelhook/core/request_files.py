@@ -1,17 +1,13 @@
 """Files of requests: stored apart from the request, and put back for the provider."""
 
-import asyncio
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Mapping
 
+from reelhook.core.offload import convert_in_thread_if_large
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.media import FORMATS, File, file_of, hash_in, judged, reference
 from reelhook.domain.problem import Problem
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.request_media import kind_of, media_of, stored_files, with_media
-
-T = TypeVar("T")
-THREAD_FROM_BYTES = 64 * 1024
 
 
 async def taken_out(request: VideoRequest) -> tuple[VideoRequest, tuple[File, ...]]:
@@ -23,7 +19,7 @@ async def taken_out(request: VideoRequest) -> tuple[VideoRequest, tuple[File, ..
     size = sum(len(text) for _, text in media_of(request) if text.startswith("data:"))
     if not size:
         return request, ()
-    return await _in_thread_if_large(size, lambda: _taken_out(request))
+    return await convert_in_thread_if_large(size, lambda: _taken_out(request))
 
 
 def _taken_out(request: VideoRequest) -> tuple[VideoRequest, tuple[File, ...]]:
@@ -65,8 +61,4 @@ async def put_back(request: VideoRequest, files: Mapping[str, File]) -> VideoReq
         file_hash = hash_in(text)
         return text if file_hash is None else files[file_hash].uri
 
-    return await _in_thread_if_large(size, lambda: with_media(request, uri_of))
-
-
-async def _in_thread_if_large(size: int, work: Callable[[], T]) -> T:
-    return work() if size < THREAD_FROM_BYTES else await asyncio.to_thread(work)
+    return await convert_in_thread_if_large(size, lambda: with_media(request, uri_of))

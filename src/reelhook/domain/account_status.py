@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from reelhook.domain.archive_pause import ArchivePause
 from reelhook.domain.event import Instant
 from reelhook.domain.waiting import Waiting
 
@@ -17,8 +18,9 @@ class AccountStatus:
     last interval between two rounds, if it had to be longer than configured. `reads_wait_until`
     and `creates_wait_until` are the ends of long pauses that the provider asked for
     (`Retry-After`); they may have passed. `creates` and `reads` hold the provider's last refusal
-    of all creates (429), or of reads, until one succeeds again. The two last fields are the times
-    since which the key is refused, and the intervals are longer; see `dated`.
+    of all creates (429), or of reads, until one succeeds again. The two fields after them are the
+    times since which the key is refused, and the intervals are longer; see `dated`. `archive` is
+    the reason why the worker stores no finished files at present.
     """
 
     unauthorized: str | None = None
@@ -29,6 +31,7 @@ class AccountStatus:
     reads: Waiting | None = None
     unauthorized_since: Instant | None = None
     stretched_since: Instant | None = None
+    archive: ArchivePause | None = None
 
     def dated(self, before: "AccountStatus", now: Instant) -> "AccountStatus":
         """Return the status with the times at which its conditions began.

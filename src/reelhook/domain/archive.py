@@ -3,11 +3,17 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from reelhook.domain.event import Instant
+from reelhook.domain.event import DAY_MILLISECONDS, Instant
 
 FIRST_WAIT_MILLISECONDS = 5_000
 LONGEST_WAIT_MILLISECONDS = 10 * 60_000
 """A failed fetch is tried again after the first wait, then after twice the last one, up to this."""
+MISSING_MILLISECONDS = 10 * 60_000
+"""The time for which a provider must not know its copy before the file counts as lost."""
+GRACE_MILLISECONDS = DAY_MILLISECONDS
+"""The time for which a file is tried after its expiry, if the provider never says it is gone."""
+TRIES_MAX = 1_000
+"""The tries of a file whose expiry is not known: seven days."""
 
 
 class FileState(StrEnum):
@@ -91,9 +97,26 @@ class ArchivedFile:
         )
 
     def failed(self, error: str, now: Instant) -> "ArchivedFile":
-        """Try again later, because a try has failed."""
+        """Try again later, because a try has failed; after very many, give the file up."""
+        expired = self.expires_at is not None and now - self.expires_at >= GRACE_MILLISECONDS
+        if expired or self.attempts >= TRIES_MAX:
+            return self.lost(error)
         wait = min(FIRST_WAIT_MILLISECONDS * 2 ** min(self.attempts, 20), LONGEST_WAIT_MILLISECONDS)
         return replace(self, attempts=self.attempts + 1, error=error, due_at=now + wait)
+
+    def missing(self, error: str, now: Instant) -> "ArchivedFile":
+        """Try again later, because the provider does not know its copy; give it up in the end."""
+        since = now if self.missing_since is None else self.missing_since
+        expired = self.expires_at is not None and now >= self.expires_at
+        if expired or now - since >= MISSING_MILLISECONDS:
+            return replace(self, missing_since=since).lost(error)
+        again = replace(self, missing_since=since).failed(error, now)
+        # Old files are many, and most of them are gone: each is asked for twice.
+        return replace(again, due_at=since + MISSING_MILLISECONDS) if self.late else again
+
+    def postponed(self, until: Instant) -> "ArchivedFile":
+        """Try again at that time, for a reason that is not the file's."""
+        return replace(self, due_at=until)
 
     def stored(
         self, key: str, size: int, sha256: str, content_type: str, now: Instant

@@ -50,12 +50,21 @@ class EventName(StrEnum):
     FAILED = "failed"
     BUDGET_WARNING = "budget.warning"
     BUDGET_REACHED = "budget.reached"
+    JOB_RECOVERED = "job.recovered"
+    ARCHIVE_FAILED = "archive.failed"
 
 
 BUDGET_EVENTS = frozenset({EventName.BUDGET_WARNING, EventName.BUDGET_REACHED})
 """Events of no job, which an endpoint gets only if it names them."""
-ALL_EVENTS = frozenset(EventName) - BUDGET_EVENTS
-"""The events of jobs."""
+AFTER_END_EVENTS = frozenset({EventName.JOB_RECOVERED, EventName.ARCHIVE_FAILED})
+"""Events of jobs that have ended already, which an endpoint gets only if it names them."""
+ALL_EVENTS = frozenset(EventName) - BUDGET_EVENTS - AFTER_END_EVENTS
+"""The events of a job until it ends."""
+_NAMES = {
+    EventKind.PROGRESS: EventName.PROGRESS,
+    EventKind.RECOVERED: EventName.JOB_RECOVERED,
+    EventKind.ARCHIVE_FAILED: EventName.ARCHIVE_FAILED,
+}
 
 
 class Disabled(StrEnum):
@@ -225,9 +234,7 @@ def _unmasked(name: str, value: str, known: str | None) -> str:
 
 def name_of(event: Event) -> EventName:
     """Return an event's name in the filters of endpoints."""
-    if event.kind is EventKind.PROGRESS:
-        return EventName.PROGRESS
-    return EventName(event.status.value)
+    return _NAMES.get(event.kind) or EventName(event.status.value)
 
 
 def url_id(url: str, project: str = DEFAULT_PROJECT) -> str:

@@ -22,6 +22,10 @@ class EventKind(StrEnum):
     FALLBACK = "fallback"
     """Another model is tried. The event is kept in the job's history but not sent: a job's webhooks
     begin once a provider has the job."""
+    RECOVERED = "recovered"
+    """The video of a failed job has turned up at its provider."""
+    ARCHIVE_FAILED = "archive_failed"
+    """The file of a finished job could not be archived: the provider no longer has it."""
 
 
 class WireStatus(StrEnum):

@@ -85,7 +85,8 @@ class Job:
     `key_id` is the key that created it; None: the operator. `priority` is -1 (low), 0 or 1 (high).
     `external_id` and `metadata` (a JSON object) are the client's own. The estimate is the price of
     the model as known when the job was accepted. `recovered_at` is the time at which the video of a
-    failed job turned up at its provider.
+    failed job turned up at its provider. `unprepared_since` is the time since which its images,
+    videos and sounds wait to be fetched; None: they are as its provider gets them.
     """
 
     id: str
@@ -136,6 +137,7 @@ class Job:
     estimated_amount: float | None = None
     estimated_unit: str | None = None
     recovered_at: Instant | None = None
+    unprepared_since: Instant | None = None
 
     @property
     def waiting(self) -> Waiting | None:
@@ -166,6 +168,10 @@ class Job:
         return self.status is Status.SUBMITTING and self.doubt_since is None
 
     # -- submitting ---------------------------------------------------------------------------
+
+    def prepared(self, now: Instant) -> "Job":
+        """Record that the files of its request are stored, so that it may be submitted."""
+        return replace(self, unprepared_since=None, updated_at=now)
 
     def submitting(
         self,

@@ -10,6 +10,9 @@ from hashlib import sha256
 
 FILES_BYTES_MAX = 64 * 1024 * 1024
 """The most bytes of all files that one request carries."""
+_MIB = 1024 * 1024
+BYTES_MAX: Mapping[str, int] = {"image": 32 * _MIB, "video": FILES_BYTES_MAX, "audio": 32 * _MIB}
+"""The most bytes of one file of each kind."""
 FORMATS: Mapping[str, str] = {
     "image": "PNG, JPEG, WebP, GIF, AVIF or HEIC",
     "video": "MP4, WebM or QuickTime",
@@ -67,13 +70,24 @@ class File:
     @property
     def uri(self) -> str:
         """The file as a `data:` URI."""
-        pieces = range(0, len(self.body), _PIECE)
-        text = b"".join(b64encode(self.body[start : start + _PIECE]) for start in pieces)
-        return f"data:{self.content_type};base64,{text.decode()}"
+        text = bytearray(f"data:{self.content_type};base64,".encode())
+        for start in range(0, len(self.body), _PIECE):
+            text += b64encode(self.body[start : start + _PIECE])
+        uri = _UriOfFile(text, "ascii")
+        uri.file = self
+        return uri
+
+
+class _UriOfFile(str):
+    """A URI that remembers its file, because decoding it takes long and as much memory again."""
+
+    file: File
 
 
 def file_of(uri: str) -> File | None:
     """Return the file that a `data:` URI contains; None if its form or its base64 is wrong."""
+    if isinstance(uri, _UriOfFile):
+        return uri.file
     match = _URI.match(uri)
     if match is None:
         return None

@@ -21,6 +21,7 @@ class Problem(StrEnum):
     FILES_TOO_LARGE = "files_too_large"
     NOT_A_FILE = "not_a_file"
     OTHER_BYTES = "other_bytes"
+    UNKNOWN_UPLOAD = "unknown_upload"
     NOT_AN_OBJECT = "not_an_object"
     NOT_ONE_OF = "not_one_of"
     NOT_IN_FORMAT = "not_in_format"
@@ -67,6 +68,10 @@ _SENTENCES: Mapping[Problem, str] = {
     ),
     Problem.OTHER_BYTES: (
         "{field} has a file that is no {kind} by its bytes; send {formats} in base64"
+    ),
+    Problem.UNKNOWN_UPLOAD: (
+        "{field} names an upload that is not kept here; upload the file again: an upload is kept "
+        "for a day after its last use"
     ),
     Problem.NOT_AN_OBJECT: "{field} must be a JSON object",
     Problem.NOT_ONE_OF: "{field} must be one of {allowed}, not {value}",

@@ -23,7 +23,7 @@ SIZE = "[1-9][0-9]{0,4}x[1-9][0-9]{0,4}"
 ASPECT_RATIO = "[1-9][0-9]{0,2}:[1-9][0-9]{0,2}"
 RESOLUTION = "[1-9][0-9]{2,3}p|[1-9]k"
 SEED_MAX = 2**32 - 1
-_FILE = "https?://[!-~]+|data:{kind}/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=]+"
+_FILE = "https?://[!-~]+|upload_[0-9a-f]{{64}}|data:{kind}/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=]+"
 IMAGE = _FILE.format(kind="image")
 FILE_CHARACTERS_CHECKED = 65_536
 """A longer URL is refused. Of a longer file, only the beginning is checked here."""
@@ -40,7 +40,8 @@ class VideoRequest(EarlierNames):
 
     `model` is the name that its provider knows; empty: the provider's own choice. `title` is the
     beginning of the prompt unless a door gives another one. `image` and `last_frame` are the first
-    and the last image of the video; they and the references are http(s) URLs or `data:` URIs.
+    and the last image of the video; they and the references are http(s) URLs, `data:` URIs or
+    the ids of uploads.
     `resolution` is like "720p" or "4k". `audio` None: the model's own choice. `options` are passed
     to the provider unchanged. `remix_of` is the provider's id of a video that this one changes; the
     other fields are then those of that video.

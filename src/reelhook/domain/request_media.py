@@ -8,6 +8,7 @@ from reelhook.domain.request import VideoRequest
 
 Change = Callable[[str, str], str]
 """Returns the text in place of another one. It gets the field's name and the text."""
+_OF_JOB = "job:"
 _SINGLE = ("image", "last_frame")
 _LISTS = ("reference_images", "reference_videos", "reference_audios")
 MEDIA_FIELDS = {
@@ -51,6 +52,24 @@ def with_media(request: VideoRequest, change: Change) -> VideoRequest:
         reference_videos=lists["reference_videos"],
         reference_audios=lists["reference_audios"],
     )
+
+
+def is_url(text: str) -> bool:
+    """Return True if a medium is an address from which it can be fetched."""
+    return text.startswith(("http://", "https://"))
+
+
+def is_of_job(text: str) -> bool:
+    """Return True if a medium is the video of another job, or a frame of it."""
+    return text.startswith(_OF_JOB)
+
+
+def is_unprepared(request: VideoRequest, *, fetches: bool) -> bool:
+    """Return True if media must be stored before the provider gets the request.
+
+    `fetches`: those that are addresses are fetched by us, and not by the provider.
+    """
+    return any(is_of_job(text) or (fetches and is_url(text)) for _, text in media_of(request))
 
 
 def stored_files(request: VideoRequest) -> list[str]:

@@ -13,11 +13,11 @@ from starlette.types import Scope
 
 from reelhook.domain.browser_token import BrowserToken, read_browser_token
 from reelhook.domain.event import Instant
+from reelhook.domain.file_link import FileLinks
 from reelhook.gateway import SOLE_HOLDER
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
-DOWNLOAD_SIGNATURE = "signature"
 OPERATOR_HEADER = "X-Reelhook-Operator"
 _PROOF_MILLISECONDS = 60_000
 ReadBody = Callable[[], Awaitable[bytes]]
@@ -36,6 +36,7 @@ class Access:
 
     `hosts` None: any host, for an application that mounts this one and checks hosts itself.
     `shared`: other processes use the same database, and any of them may require an API key.
+    `link_seconds` None: signed links don't expire.
     """
 
     api_key: str | None = field(repr=False)
@@ -45,20 +46,22 @@ class Access:
     browser_key: str = field(repr=False)
     key_made: KeyMade
     shared: bool
+    link_seconds: float | None = None
 
-    def download_query(self, job_id: str) -> str:
-        """Return the query that lets a webhook's receiver fetch one video without the key.
+    @property
+    def links(self) -> FileLinks:
+        """The links that open the files of one job without the key."""
+        return FileLinks(self.download_key, self.link_seconds)
+
+    def download_query(self, job_id: str, made_at: Instant) -> str:
+        """Return the query that lets a webhook's receiver fetch one job's files without the key.
 
         It is empty only if no process requires a key. A worker can't see that in its own settings,
         and the text of a webhook never changes once it is written.
         """
         if self.api_key is None and not self.shared and not self.key_made.known:
             return ""
-        return f"?{DOWNLOAD_SIGNATURE}={self._download_signature(job_id)}"
-
-    def _download_signature(self, job_id: str) -> str:
-        message = f"download:{job_id}".encode()
-        return hmac.digest(self.download_key.encode(), message, sha256).hex()
+        return self.links.query(job_id, made_at)
 
     def callback_secret(self, call: str) -> str:
         """Return the secret that signs the webhooks of one call: the same whenever it is repeated.
@@ -83,10 +86,6 @@ class Access:
             return True
         # A wildcard bind serves every address of the machine. No page can rebind an IP address.
         return bool(self.hosts & _WILDCARDS) and _is_address(name)
-
-    def may_download(self, job_id: str, signature: str) -> bool:
-        """Return True if this is the signature of a link to this job's video."""
-        return hmac.compare_digest(signature.encode(), self._download_signature(job_id).encode())
 
     def browser_token(self, token: BrowserToken) -> str:
         """Return the text of a browser token."""

@@ -19,12 +19,14 @@ from reelhook.domain.caller import (
     ScopeMissingError,
 )
 from reelhook.domain.errors import Fact, ReelhookError, StoreError
-from reelhook.doors.access import DOWNLOAD_SIGNATURE, Access, ReadBody, bearer
+from reelhook.domain.file_link import EXPIRES, SIGNATURE, LinkState
+from reelhook.doors.access import Access, ReadBody, bearer
 from reelhook.doors.error_form import ErrorReply
 from reelhook.doors.error_messages import http_message
 from reelhook.doors.errors import RETRY_AFTER_SECONDS, STORE_MESSAGE
 from reelhook.doors.policy import Matched, Policy
 from reelhook.doors.proxies import came_through_proxy
+from reelhook.doors.sessions import Sessions
 from reelhook.gateway import Authentication, Clock, RequestCredential
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -82,6 +84,12 @@ NO_KEY = AccessRefusal(
     "unauthorized",
     "Send a key: Authorization: Bearer <REELHOOK_API_KEY, or a project's key>",
 )
+LINK_EXPIRED = AccessRefusal(
+    410,
+    "link_expired",
+    "This link has expired. Get a new one with a key: GET /api/videos/status/<jobId>, or "
+    "GET /api/jobs/<jobId>, returns it as videoUrl",
+)
 PROXIED = AccessRefusal(
     403,
     "proxied_without_key",
@@ -94,6 +102,7 @@ UNKNOWN_HOST = AccessRefusal(
 FOREIGN_ORIGIN = AccessRefusal(
     403, "forbidden", "Web pages of other origins may not do this; call from a server"
 )
+NO_SESSION = AccessRefusal(401, "unauthorized", "Log in with a key")
 TOKEN_TOO_NARROW = AccessRefusal(
     403,
     "forbidden",
@@ -119,6 +128,7 @@ class Admissions:
 
     def __init__(self, access: Access, authentication: Authentication, clock: Clock) -> None:
         self._access = access
+        self._sessions = Sessions(access)
         self._authentication = authentication
         self._clock = clock
 
@@ -130,8 +140,14 @@ class Admissions:
             return Admission(ANONYMOUS)
         if matched.policy is Policy.CALLBACK:
             return Admission(PROVIDER)
+        link = self._link(request, matched)
+        if link is LinkState.VALID and not self._access.is_key(bearer(request.headers)):
+            return Admission(DOWNLOADER)
         try:
-            return await self._admitted(request, matched, read_body)
+            if matched.policy is Policy.PAGE:
+                return await self._by_session(request, matched)
+            decision = await self._admitted(request, matched, read_body)
+            return LINK_EXPIRED if decision is NO_KEY and link is LinkState.EXPIRED else decision
         except KeyRefusedError as error:
             return AccessRefusal.of(error, 401)
         except StoreError:
@@ -143,8 +159,6 @@ class Admissions:
         text = bearer(request.headers)
         if self._access.is_key(text):
             return Admission(OPERATOR)
-        if matched.policy is Policy.SIGNED_DOWNLOAD and self._has_signed_link(request, matched):
-            return Admission(DOWNLOADER)
         if text is None and request.method in _READING_METHODS:
             # A key must not be there: addresses are kept by proxies and browsers.
             named = request.query_params.get(TOKEN_PARAMETER)
@@ -159,6 +173,21 @@ class Admissions:
             return Admission(grant.caller, credential, grant.key.rates)
         if await self._key_required(matched):
             return await self._without_key(request, matched, read_body)
+        return self._where_no_key_exists(request)
+
+    async def _by_session(self, request: Request, matched: Matched) -> Admission | AccessRefusal:
+        session = self._sessions.read(request.cookies, self._clock.now())
+        if session is not None and session.key_hash is None:
+            return Admission(OPERATOR)
+        if session is not None and session.key_hash is not None:
+            found = await self._authentication.key_of_hash(session.key_hash)
+            if found is not None:
+                grant, credential = found
+                # A page that reads is part of a person's work, not one of a program's requests.
+                rates = () if request.method in SAFE_METHODS else grant.key.rates
+                return Admission(grant.caller, credential, rates)
+        if await self._key_required(matched):
+            return NO_SESSION
         return self._where_no_key_exists(request)
 
     async def _by_token(
@@ -222,14 +251,19 @@ class Admissions:
             return FOREIGN_ORIGIN
         return Admission(OPERATOR, RequestCredential(until_key=True))
 
-    def _has_signed_link(self, request: Request, matched: Matched) -> bool:
-        signature = request.query_params.get(DOWNLOAD_SIGNATURE)
-        if signature is None or request.method not in SAFE_METHODS:
-            return False
-        job_id = matched.job_id
-        if job_id is None:
-            job_id = request.query_params.get("jobId", "")
-        return self._access.may_download(job_id, signature)
+    def _link(self, request: Request, matched: Matched) -> LinkState | None:
+        """Return the state of the signed link that a request uses; None if it uses none."""
+        query = request.query_params
+        signature = query.get(SIGNATURE)
+        if (
+            signature is None
+            or matched.policy is not Policy.SIGNED_DOWNLOAD
+            or request.method not in SAFE_METHODS
+        ):
+            return None
+        job_id = query.get("jobId", "") if matched.job_id is None else matched.job_id
+        now = self._clock.now()
+        return self._access.links.state(job_id, signature, query.get(EXPIRES), now)
 
 
 def _from_foreign_page(headers: Headers) -> bool:

@@ -1,6 +1,7 @@
 """The HTTP application: one FastAPI app, mounted by a team's own or served by ours."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -8,7 +9,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 import reelhook
-from reelhook.doors import callbacks
+from reelhook.doors import callbacks, web
 from reelhook.doors.admission import Admissions
 from reelhook.doors.bodies import Bodies
 from reelhook.doors.budget_errors import install_budget_errors
@@ -32,6 +33,7 @@ from reelhook.doors.native import (
     models,
     operations,
     projects,
+    uploads,
 )
 from reelhook.doors.native.schemas import ErrorResponse
 from reelhook.doors.openai import content as openai_content
@@ -40,11 +42,12 @@ from reelhook.doors.openai import models as openai_models
 from reelhook.doors.openai import refused as openai_refused
 from reelhook.doors.openai import videos as openai_videos
 from reelhook.doors.openai.errors import FORM as OPENAI_FORM
-from reelhook.doors.openapi import describe_guard
+from reelhook.doors.openapi import describe_guard, serve_document
 from reelhook.doors.policy import DeclaredRoutes, Policy
 from reelhook.doors.vercel import create as vercel_create
 from reelhook.doors.vercel import status as vercel_status
 from reelhook.doors.vercel.errors import FORM as VERCEL_FORM
+from reelhook.doors.web.error_page import page_form
 from reelhook.gateway import Gateway
 
 DESCRIPTION = """
@@ -57,12 +60,15 @@ Requests that exceed a limit are refused with these codes, some before any key i
 """
 DESCRIPTION += "".join(f"- `{code}`, {meaning}\n" for code, meaning in REFUSALS.items())
 
+PAGES = web.ROUTERS
 ROUTERS = (
     openai_videos.router,  # the first ones, since they are read most: routes are matched in order
     openai_create.router,
     sse.router,  # before the jobs: /api/jobs/events is not a job
+    compat.creating,
     compat.router,
     jobs.router,
+    uploads.router,
     endpoints.router,
     projects.router,
     deliveries.router,
@@ -82,14 +88,26 @@ ROUTERS = (
     vercel_create.router,
     vercel_status.router,
     openai_refused.router,
+    *PAGES,
 )
 ERROR_FORMS: Mapping[str, ErrorForm] = {"/v1": OPENAI_FORM, "/v4/ai": VERCEL_FORM}
 """The forms of errors of the doors that have their own, by the beginning of their paths."""
 CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-CORS_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Range")
+CORS_HEADERS = (
+    *("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Range"),
+    # The `openai` library sends these from a browser (openai-node 7: `client.ts`,
+    # `internal/detect-platform.ts`, `lib/polling.ts`).
+    *("OpenAI-Organization", "OpenAI-Project"),
+    *("X-Stainless-Arch", "X-Stainless-Lang", "X-Stainless-OS", "X-Stainless-Package-Version"),
+    *("X-Stainless-Runtime", "X-Stainless-Runtime-Version"),
+    *("X-Stainless-Retry-Count", "X-Stainless-Timeout", "X-Stainless-Helper-Method"),
+    *("X-Stainless-Poll-Helper", "X-Stainless-Custom-Poll-Interval"),
+)
 CORS_EXPOSED = (
     *("Accept-Ranges", "Content-Length", "Content-Range", "ETag"),
     *("RateLimit", "RateLimit-Policy", "Retry-After"),
+    # It reads these (`client.ts`, `lib/polling.ts`).
+    *("x-should-retry", "openai-poll-after-ms"),
 )
 CORS_SECONDS = 600
 """The time for which a browser may keep the response to a preflight."""
@@ -130,6 +148,7 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
         version=reelhook.__version__,
         description=DESCRIPTION,
     )
+    serve_document(app)
     routes = declared_routes(app)
     app.state.gateway = gateway
     app.state.options = options
@@ -138,7 +157,7 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
     with_key = options.access.api_key is not None or options.access.key_made.known
     describe_guard(app, routes, with_key=with_key)
     refusals = Refusals()
-    forms = ErrorForms(OWN_FORM, ERROR_FORMS)
+    forms = ErrorForms(OWN_FORM, ERROR_FORMS, partial(page_form, app))
     install_errors(app, refusals, options.clients, forms)
     install_budget_errors(app, forms)
     app.add_middleware(

@@ -10,6 +10,7 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import Any, ClassVar
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
@@ -88,13 +89,25 @@ class CreateAttempt:
             await self._gateway.client_calls.written(caller, self._job_id, call)
 
 
-class CreateRoute(KeyRoute):
-    """A route that creates one job, by `create_once`, and reports what became of its response.
-
-    A request that exceeds its key's rate is refused by `create_once`.
-    """
+class RepeatableRoute(KeyRoute):
+    """A route that creates one job, by `create_within_rate`, which refuses what exceeds a rate."""
 
     counts_rate: ClassVar[bool] = True
+
+
+class KeyedCreateRoute(RepeatableRoute):
+    """Such a route, where only an `Idempotency-Key` tells that a request is repeated."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request. One that can't be a repeat is refused before its body is read."""
+        refusal: AccessRefusal | None = scope.get(RATE_REFUSAL)
+        if refusal is not None and "idempotency-key" not in Headers(scope=scope):
+            raise _rate_limited(refusal)
+        await super().handle(scope, receive, send)
+
+
+class CreateRoute(RepeatableRoute):
+    """Such a route that reports what became of its response. It creates by `create_once`."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
@@ -141,17 +154,29 @@ async def create_once(
     attempt: CreateAttempt = request.scope[_ATTEMPT]
     call = await _call_of(context, body, timeout_seconds, counts=counts)
     attempt.begin(context.caller, call)
-    refusal: AccessRefusal | None = request.scope.get(RATE_REFUSAL)
     if call is not None and await request.is_disconnected():
         raise ClientGoneError  # it will try again, or nobody waits for the job
-    if refusal is None:
-        created = await create(call)
-    elif replay := await context.gateway.new_jobs.replay(context.caller, key, call):
-        created = replay
-    else:
-        raise _rate_limited(refusal)
+    created = await create_within_rate(context, lambda: create(call), key, call)
     attempt.got(created.job_id)
     return created
+
+
+async def create_within_rate(
+    context: Context,
+    create: Callable[[], Awaitable[Created]],
+    key: IdempotencyKey | None,
+    call: ClientCall | None = None,
+) -> Created:
+    """Create a job, or return that of an earlier request if the rate of the API key is exceeded.
+
+    Raises `LimitError` if it is exceeded and there was no earlier request.
+    """
+    refusal: AccessRefusal | None = context.request.scope.get(RATE_REFUSAL)
+    if refusal is None:
+        return await create()
+    if replay := await context.gateway.new_jobs.replay(context.caller, key, call):
+        return replay
+    raise _rate_limited(refusal)
 
 
 async def _call_of(

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from fastapi import Depends, Query, Request
 
 from reelhook.domain.caller import Caller, Scope
+from reelhook.domain.event import Instant
 from reelhook.domain.signing_keys import PublicKey
 from reelhook.doors.access import OPERATOR_HEADER, Access
 from reelhook.doors.clients import RefusedClients, client_address
@@ -46,10 +47,25 @@ class HttpOptions:
     clients: RefusedClients = field(default_factory=RefusedClients)
     poll_seconds: float = 5.0
 
-    def video_url(self, job_id: str, *, signed: bool = True) -> str:
-        """Return the stable address of a job's video."""
-        query = self.access.download_query(job_id) if signed else ""
-        return f"{self.public_url}/api/sora/videos/{quote(job_id, safe='')}/download{query}"
+    def video_url(self, job_id: str, made_at: Instant | None = None, *, signed: bool = True) -> str:
+        """Return the address of a job's video, signed at this time; None: now.
+
+        It is stable, unless signatures expire.
+        """
+        return self._file_url(job_id, "download", made_at, signed=signed)
+
+    def poster_url(
+        self, job_id: str, made_at: Instant | None = None, *, signed: bool = True
+    ) -> str:
+        """Return the address of a job's poster, signed like that of its video."""
+        return self._file_url(job_id, "poster", made_at, signed=signed)
+
+    def _file_url(self, job_id: str, file: str, made_at: Instant | None, *, signed: bool) -> str:
+        query = ""
+        if signed:
+            now = self.clock.now() if made_at is None else made_at
+            query = self.access.download_query(job_id, now)
+        return f"{self.public_url}/api/sora/videos/{quote(job_id, safe='')}/{file}{query}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +96,10 @@ class Context:
     def video_url(self, job_id: str) -> str:
         """Return the address of a job's video, signed unless the caller adds its own token."""
         return self.options.video_url(job_id, signed=not self.by_browser_token)
+
+    def poster_url(self, job_id: str) -> str:
+        """Return the address of a job's poster, signed like that of its video."""
+        return self.options.poster_url(job_id, signed=not self.by_browser_token)
 
     def lifetime(self, wake: Callable[[], None]) -> AbstractContextManager[Lifetime]:
         """Watch the request's credential until the block ends; `wake` is called at its end."""

@@ -48,15 +48,30 @@ class ErrorForm:
     sentences: Mapping[Problem, str] = dataclasses.field(default_factory=lambda: SENTENCES)
 
 
-class ErrorForms:
-    """The forms by the beginning of the path; `default` for all other paths."""
+PAGE = "reelhook.page"
+"""The key under which the guard stores in a scope that its path is one of a page."""
 
-    def __init__(self, default: ErrorForm, forms: Mapping[str, ErrorForm]) -> None:
+
+class ErrorForms:
+    """The forms by the beginning of the path; `default` for all other paths.
+
+    `of_page` returns the form for a request of a page.
+    """
+
+    def __init__(
+        self,
+        default: ErrorForm,
+        forms: Mapping[str, ErrorForm],
+        of_page: Callable[[Scope], ErrorForm],
+    ) -> None:
         self._default = default
+        self._of_page = of_page
         self._forms = tuple(forms.items())
 
     def of(self, scope: Scope) -> ErrorForm:
         """Return the form for a request."""
+        if scope.get(PAGE):
+            return self._of_page(scope)
         path = route_path(scope)
         for prefix, form in self._forms:
             if path == prefix or path.startswith(f"{prefix}/"):

@@ -51,6 +51,10 @@ _SENTENCES: Mapping[str, str] = {
     "job_id_taken": "Another job has the id {job_id}; choose another jobId",
     "job_id_unavailable": "This jobId can't be used; choose another one",
     "already_watched": "{message}; use that job",
+    "unsupported_media_type": "{message}; send PNG, JPEG, WebP, GIF, AVIF, HEIC, MP4, WebM, "
+    "QuickTime, MP3, WAV, Ogg or FLAC",
+    "request_too_large": "{message}; send a smaller file",
+    "uploads_full": "{message}; try again later, or have REELHOOK_UPLOADS_MAX_GIB raised",
     "idempotency_key_reused": "This Idempotency-Key was used with another body; use a new key",
     "acceptance_unknown": (
         "The database did not say whether it kept this, so it may have been done. Don't just send "

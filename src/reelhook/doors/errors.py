@@ -32,6 +32,12 @@ from reelhook.domain.errors import (
     UnknownCallbackError,
     WebhookVerificationError,
 )
+from reelhook.domain.file_errors import (
+    ArchivedFileUnavailableError,
+    ContentRemovedError,
+    PosterNotReadyError,
+)
+from reelhook.domain.upload import UploadKindError, UploadsFullError, UploadTooLargeError
 from reelhook.doors.clients import RefusedClients, client_address
 from reelhook.doors.error_form import ErrorForm, ErrorForms, ErrorReply
 from reelhook.doors.error_messages import http_message
@@ -66,9 +72,15 @@ _STATUS: Sequence[tuple[type[ReelhookError], int]] = (
     (ProjectConflictError, 409),
     (ProjectClosedError, 403),
     (NoEncryptionKeyError, 409),
+    (PosterNotReadyError, 404),
     (ContentMissingError, 410),
+    (ContentRemovedError, 410),
     (IdempotencyKeyReusedError, 422),
     (ProviderError, 502),
+    (UploadKindError, 415),
+    (UploadTooLargeError, 413),
+    (UploadsFullError, 413),
+    (ArchivedFileUnavailableError, 502),
 )
 _HTTP_CODES = {
     400: "invalid_request",
@@ -78,6 +90,7 @@ _HTTP_CODES = {
     405: METHOD_NOT_ALLOWED[0],
     413: "request_too_large",
     415: "unsupported_media_type",
+    416: "range_not_satisfiable",
     503: "unavailable",
 }
 _MESSAGES = {
@@ -144,13 +157,13 @@ def install_errors(
 
     @app.exception_handler(ReelhookError)
     async def _ours(request: Request, error: ReelhookError) -> Response:
-        status = next((s for kind, s in _STATUS if isinstance(error, kind)), 500)
+        status = status_of(error)
         if status == 401:
             clients.report(client_address(request.scope), status, error.code, request.method)
         form = forms.of(request.scope)
         if isinstance(error, InvalidRequestError):
             return form.respond(_wrong_field(form, status, error))
-        return form.respond(error_reply(error, status))
+        return form.respond(error_reply(error, status, _retry_after(error)))
 
     @app.exception_handler(StoreError)
     async def _store(request: Request, error: StoreError) -> Response:
@@ -200,6 +213,11 @@ def _install_http_errors(
         return respond(request, ErrorReply(500, message, "internal_error"))
 
 
+def status_of(error: ReelhookError) -> int:
+    """Return the HTTP status of an error."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
 def error_reply(
     error: ReelhookError, status: int, headers: Mapping[str, str] | None = None
 ) -> ErrorReply:
@@ -212,6 +230,12 @@ def error_reply(
         facts=error.facts,
         headers=headers or {},
     )
+
+
+def _retry_after(error: ReelhookError) -> dict[str, str]:
+    if isinstance(error, PosterNotReadyError):
+        return {"Retry-After": str(error.retry_after_seconds)}
+    return {}
 
 
 def _wrong_field(form: ErrorForm, status: int, error: InvalidRequestError) -> ErrorReply:

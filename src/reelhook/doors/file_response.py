@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
+from reelhook.domain.byte_range import Range
 from reelhook.domain.errors import ProviderError
 from reelhook.gateway import Content
 
@@ -18,56 +19,12 @@ SAFE: Mapping[str, str] = {
 }
 """Headers that keep a browser from executing a file that it opens as a page of this server."""
 
-_ONE_RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{1,18})?|-(\d{1,18}))", re.ASCII | re.IGNORECASE)
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII | re.IGNORECASE)
 _NO_SUCH_RANGE = re.compile(r"bytes \*/\d{1,18}", re.ASCII | re.IGNORECASE)
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 _TYPE = re.compile(r"(?:video|image)/[a-z0-9][a-z0-9!#$&^_.+-]{0,100}", re.ASCII)
 _TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"')
 _DATE = re.compile(r"[A-Za-z0-9:, +-]{1,64}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """One range of bytes: from `start` to `end`, or to the file's end; or its last `suffix`."""
-
-    start: int = 0
-    end: int | None = None
-    suffix: int | None = None
-
-    @classmethod
-    def read(cls, header: str | None) -> "Range | None":
-        """Return the range that a request asks for; None for the whole file.
-
-        Several ranges, or another unit, may be ignored (RFC 9110, 14.2): then it is the whole file.
-        """
-        match = _ONE_RANGE.fullmatch(header.strip()) if header else None
-        if match is None:
-            return None
-        start, end, suffix = (None if text is None else int(text) for text in match.groups())
-        if start is None:
-            return cls(suffix=suffix)
-        return None if end is not None and end < start else cls(start, end)
-
-    def __str__(self) -> str:
-        """Return the range as the value of a `Range` header."""
-        if self.suffix is not None:
-            return f"bytes=-{self.suffix}"
-        return f"bytes={self.start}-{'' if self.end is None else self.end}"
-
-    def within(self, total: int) -> tuple[int, int] | None:
-        """Return its first and last byte in a file of this length; None if it has none."""
-        if self.suffix is not None:
-            return (max(total - self.suffix, 0), total - 1) if self.suffix and total else None
-        if self.start >= total:
-            return None
-        return self.start, total - 1 if self.end is None else min(self.end, total - 1)
-
-    def includes(self, start: int, end: int, total: int | None) -> bool:
-        """Return True if these bytes are the range, or its beginning."""
-        if self.suffix is not None:
-            return total is None or start == max(total - self.suffix, 0)
-        return start == self.start and (self.end is None or end <= self.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +69,14 @@ def is_version(validator: str, headers: Mapping[str, str]) -> bool:
     if validator.startswith('"'):
         return validator == received.get("etag")
     return not validator.startswith("W/") and validator == received.get("last-modified")
+
+
+def matches(tags: str | None, tag: str) -> bool:
+    """Return True if an `If-None-Match` names this tag; weak tags count (RFC 9110, 13.1.2)."""
+    if tags is None:
+        return False
+    named = [one.strip().removeprefix("W/") for one in tags.split(",")]
+    return "*" in named or tag.removeprefix("W/") in named
 
 
 def _cut(content: Content, wanted: Range, length: int, headers: Mapping[str, str]) -> FileDownload:

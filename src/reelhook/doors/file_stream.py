@@ -1,82 +1,143 @@
-"""A finished file, streamed from its provider."""
+"""A finished file as a response: from the archive, the store itself, or the provider."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
-from urllib.parse import quote
 
-from fastapi import Header
-from fastapi.responses import StreamingResponse
+from fastapi import Depends, Header, HTTPException, Query
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
+from reelhook.domain.byte_range import Range
 from reelhook.doors.context import Context
-from reelhook.doors.file_response import FileDownload, Range, file_download, is_version
+from reelhook.doors.file_name import content_disposition
+from reelhook.doors.file_response import FileDownload, file_download, is_version, matches
+from reelhook.gateway import FinishedFile
 
-ByteRange = Annotated[str | None, Header(alias="Range")]
-IfRange = Annotated[
-    str | None,
-    Header(alias="If-Range", description="The range applies only if the file still has this tag"),
-]
-_CONTENT: dict[str, Any] = {"video/*": {}, "application/octet-stream": {}}
-FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file", "content": _CONTENT},
-    206: {"description": "The range", "content": _CONTENT},
-    416: {"description": "The file has no such range"},
+_CONTENT: dict[str, Any] = {
+    kind: {} for kind in ("video/*", "image/jpeg", "application/octet-stream")
 }
-"""The responses of a route that returns `stream_video`, for the OpenAPI document."""
-
-
-async def stream_video(
-    context: Context,
-    job_id: str,
-    byte_range: str | None,
-    if_range: str | None,
-) -> StreamingResponse:
-    """Return the finished video of a job, or the part of it that a request asks for.
-
-    Raises `ContentNotReadyError` before it is finished.
-    """
-    stack = AsyncExitStack()
-    try:
-        file = await _file(stack, context, job_id, Range.read(byte_range), if_range)
-    except BaseException:
-        await stack.aclose()
-        raise
-    is_head = context.request.method == "HEAD"
-    if is_head:
-        await stack.aclose()
-    return StreamingResponse(
-        # For HEAD the file is closed, but its headers, such as Content-Length, are sent.
-        () if is_head else _chunks(file, stack),
-        file.status,
-        {
-            "Content-Disposition": f'inline; filename="{quote(job_id, safe="")}.mp4"',
-            **file.headers,
-        },
+_HEADERS: dict[str, Any] = {
+    name: {"description": meaning, "schema": {"type": "string"}}
+    for name, meaning in (
+        ("ETag", "The version of the file"),
+        ("Content-Disposition", "The name of the file"),
     )
+}
+FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file", "content": _CONTENT, "headers": _HEADERS},
+    206: {"description": "The range", "content": _CONTENT, "headers": _HEADERS},
+    302: {
+        "description": "The file is at the store's own URL (`REELHOOK_ARCHIVE_REDIRECT`)",
+        "headers": {"Location": {"description": "The URL", "schema": {"type": "string"}}},
+    },
+    304: {"description": "The client has this version of the file (`If-None-Match`)"},
+    410: {
+        "description": "`content_missing`: the provider no longer has it, and it was not archived; "
+        "`content_removed`: it was removed from the archive; `link_expired`: ask for a new link",
+    },
+    416: {
+        "description": "`range_not_satisfiable`: the file has no such range",
+        "headers": {
+            "Content-Range": {"description": "`bytes */<size>`", "schema": {"type": "string"}}
+        },
+    },
+}
+"""The responses of a route that returns `stream`, for the OpenAPI document."""
 
 
-async def _file(
-    stack: AsyncExitStack,
-    context: Context,
-    job_id: str,
-    wanted: Range | None,
-    if_range: str | None,
-) -> FileDownload:
+@dataclass(frozen=True, slots=True)
+class FileRequest:
+    """The part of a request that says which part of a file is wanted, and how."""
+
+    byte_range: Range | None
+    if_range: str | None
+    if_none_match: str | None
+    attachment: bool
+
+
+# Asynchronous, since FastAPI runs other dependencies in a thread.
+async def _file_request(
+    byte_range: Annotated[str | None, Header(alias="Range")] = None,
+    if_range: Annotated[
+        str | None,
+        Header(description="The range applies only if the file still has this tag"),
+    ] = None,
+    if_none_match: Annotated[
+        str | None, Header(description="The tags of the versions that the client has")
+    ] = None,
+    download: Annotated[
+        bool, Query(description="With 1, a browser saves the file in place of showing it")
+    ] = False,
+) -> FileRequest:
+    return FileRequest(Range.read(byte_range), if_range, if_none_match, download)
+
+
+WantedFile = Annotated[FileRequest, Depends(_file_request)]
+
+
+async def stream(context: Context, file: FinishedFile, wanted: FileRequest) -> Response:
+    """Return a finished file, or the part of it that a request asks for.
+
+    Raises `HTTPException` (416) if it has no such part. For an archived file, nothing is opened to
+    answer `HEAD`, or a client that has the file already.
+    """
+    known = file.unopened()
+    if known is not None:
+        tag = known.headers["ETag"]
+        if matches(wanted.if_none_match, tag):
+            return _unchanged(tag)
+        if wanted.if_range is not None and not is_version(wanted.if_range, known.headers):
+            wanted = replace(wanted, byte_range=None, if_range=None)
+    is_head = context.request.method == "HEAD"
+    # A store's URL does not name the file, so one that is to be saved comes from here.
+    if not (is_head or wanted.attachment) and (url := await file.store_url()) is not None:
+        return RedirectResponse(url, 302, {"Cache-Control": "no-store"})
+    async with AsyncExitStack() as stack:
+        unopened = file.unopened(wanted.byte_range) if is_head else None
+        if unopened is not None:
+            download = file_download(unopened, wanted.byte_range)
+        else:
+            download = await _opened(stack, file, wanted)
+        headers = _headers(file, download, wanted)
+        if "ETag" in headers and matches(wanted.if_none_match, headers["ETag"]):
+            return _unchanged(headers["ETag"])
+        if not is_head:
+            chunks = _chunks(download, stack.pop_all())
+            return StreamingResponse(chunks, download.status, headers)
+    # The file is closed, but its headers, such as Content-Length, are sent.
+    return StreamingResponse((), download.status, headers)
+
+
+def _headers(file: FinishedFile, download: FileDownload, wanted: FileRequest) -> dict[str, str]:
+    if download.status == 416:
+        placed = download.headers.get("Content-Range", "")
+        size = f"; it has {placed.rpartition('/')[2]} bytes" if placed else ""
+        added = {"Content-Range": placed} if placed else {}
+        raise HTTPException(416, f"The file has no such range{size}", added)
+    content_type = download.headers["Content-Type"]
+    name = content_disposition(file.title, file.job_id, content_type, attachment=wanted.attachment)
+    return {"Content-Disposition": name, **download.headers}
+
+
+def _unchanged(tag: str) -> Response:
+    return Response(status_code=304, headers={"ETag": tag})
+
+
+async def _opened(stack: AsyncExitStack, file: FinishedFile, wanted: FileRequest) -> FileDownload:
     """Open the file until the stack is closed.
 
     Not every file server supports `If-Range`, so it is evaluated here. If the file has changed, it
     is requested again as a whole.
     """
-    contents, caller = context.gateway.content, context.caller
-    content = await stack.enter_async_context(
-        await contents.open(caller, job_id, None if wanted is None else str(wanted))
-    )
-    if wanted is None or if_range is None or is_version(if_range, content.headers):
-        return file_download(content, wanted)
+    byte_range, if_range = wanted.byte_range, wanted.if_range
+    content = await stack.enter_async_context(file.open(byte_range))
+    if byte_range is None or if_range is None or is_version(if_range, content.headers):
+        return file_download(content, byte_range)
     if content.status != 200:
         await stack.aclose()
-        content = await stack.enter_async_context(await contents.open(caller, job_id))
-    return file_download(content, wanted if is_version(if_range, content.headers) else None)
+        content = await stack.enter_async_context(file.open())
+    return file_download(content, byte_range if is_version(if_range, content.headers) else None)
 
 
 async def _chunks(file: FileDownload, stack: AsyncExitStack) -> AsyncIterator[bytes]:

@@ -20,7 +20,7 @@ class FormFields:
     def __init__(self) -> None:
         self.fields: dict[str, Any] = {}
 
-    def add(self, name: str, value: str) -> None:
+    def add(self, name: str, value: Any) -> None:
         """Add a field. A name that comes again makes a list.
 
         Raises `InvalidRequestError` for a malformed name, or one that contradicts an earlier one.
@@ -41,7 +41,7 @@ def _path(name: str) -> list[str]:
     return path
 
 
-def _put(target: dict[str, Any], key: str, rest: list[str], value: str, name: str) -> None:
+def _put(target: dict[str, Any], key: str, rest: list[str], value: Any, name: str) -> None:
     if not rest:
         if key in target:
             before = target[key]
@@ -56,7 +56,7 @@ def _put(target: dict[str, Any], key: str, rest: list[str], value: str, name: st
         _put(_inner(target, key, dict[str, Any](), name), rest[0], rest[1:], value, name)
 
 
-def _append(items: list[Any], rest: list[str], value: str, name: str) -> None:
+def _append(items: list[Any], rest: list[str], value: Any, name: str) -> None:
     """Add to a list. A member goes to the last object, until that one has a member of this name."""
     if not rest:
         items.append(value)

@@ -19,11 +19,18 @@ from reelhook.doors.admission import (
 )
 from reelhook.doors.bodies import Bodies, Body
 from reelhook.doors.clients import RefusedClients, client_address
-from reelhook.doors.error_form import ErrorForms
+from reelhook.doors.error_form import PAGE, ErrorForms
 from reelhook.doors.errors import METHOD_NOT_ALLOWED
 from reelhook.doors.limits import LimitError, Refusals
 from reelhook.doors.multipart import FORM, media_type
-from reelhook.doors.policy import DeclaredRoutes, FileForms, Matched, Policy
+from reelhook.doors.policy import (
+    UNKNOWN,
+    UNKNOWN_PAGE,
+    DeclaredRoutes,
+    FileForms,
+    Matched,
+    Policy,
+)
 from reelhook.doors.rates import RateLimits, with_headers
 
 CALLER = "reelhook.caller"
@@ -41,6 +48,9 @@ _TAKES_ANY_BODY = frozenset({Policy.OPEN, Policy.CALLBACK})
 WRONG_METHOD = AccessRefusal(405, *METHOD_NOT_ALLOWED)
 NO_JSON = AccessRefusal(
     415, "unsupported_media_type", "Send the body as JSON, with Content-Type: application/json"
+)
+NO_PAGE_FORM = AccessRefusal(
+    415, "unsupported_media_type", "Send the form as application/x-www-form-urlencoded"
 )
 NO_JSON_OR_FORM = AccessRefusal(
     415,
@@ -78,6 +88,9 @@ class Guard:
             return
         request = Request(scope)
         matched = self._routes.match(scope)
+        if matched == UNKNOWN and _is_for_a_browser(request):
+            matched = UNKNOWN_PAGE
+        scope[PAGE] = matched.policy is Policy.PAGE
         if not _has_body(request.headers):
             responder, admitted = await self._responder(request, matched, None)
             await responder(admitted, receive, send)
@@ -170,9 +183,17 @@ def _awaits_continue(headers: Headers) -> bool:
     return headers.get("expect", "").lower() == "100-continue"
 
 
+def _is_for_a_browser(request: Request) -> bool:
+    return request.method == "GET" and "text/html" in request.headers.get("accept", "")
+
+
 def _wrong_type(headers: Headers, matched: Matched) -> AccessRefusal | None:
     """Return the refusal of a body by its type; None if the route takes it."""
+    if matched.files is FileForms.BYTES:
+        return None
     sent = media_type(headers.get("content-type", ""))
+    if matched.policy is Policy.PAGE:
+        return None if sent == "application/x-www-form-urlencoded" else NO_PAGE_FORM
     if sent == "application/json" or (sent == FORM and matched.files is FileForms.FORM):
         return None
     return NO_JSON_OR_FORM if matched.files is FileForms.FORM else NO_JSON

@@ -4,8 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from reelhook.domain.request import check_file
-from reelhook.domain.request_media import MEDIA_FIELDS
+from reelhook.domain.request_media import MEDIA_FIELDS, is_url
 from reelhook.doors.context import HttpOptions
+
+
+def medium(value: Any) -> Any:
+    """Return the text that stands for a medium; `{"upload": id}` is another form of the id."""
+    if isinstance(value, dict) and value.keys() == {"upload"}:
+        return value["upload"]
+    return value
 
 
 async def check_media_urls(options: HttpOptions, body: Any) -> None:
@@ -16,6 +23,7 @@ async def check_media_urls(options: HttpOptions, body: Any) -> None:
     for field, kind, file in _files(body):
         if not file.startswith("data:"):
             check_file(file, field, kind)
+        if is_url(file):
             await options.check_url(file, field=field, media=True)
 
 

@@ -40,6 +40,27 @@ async def read_body(request: Request) -> dict[str, Any]:
     return await in_thread_if_large(len(body), partial(form_of, body, content_type))
 
 
+async def read_file(request: Request) -> bytes:
+    """Return the one file of a form, or the body itself if it is no form.
+
+    Raises `InvalidRequestError`, or `LimitError` for a body that is too large.
+    """
+    body = b"".join([piece async for piece in request.stream() if piece])
+    content_type = request.headers.get("content-type", "")
+    if media_type(content_type) != FORM:
+        return body
+    return await in_thread_if_large(len(body), partial(_file_in, body, content_type))
+
+
+def _file_in(body: bytes, content_type: str) -> bytes:
+    fields = form_of(body, content_type, lambda _, data: data).values()
+    files = [value for value in fields if isinstance(value, bytes)]
+    if len(files) != 1:
+        message = f"The form must have one file, and has {len(files)}; send each by itself"
+        raise InvalidRequestError("file", message)
+    return files[0]
+
+
 class JsonRequest(Request):
     """A request whose JSON is in UTF-8, and is parsed in a thread if it is large."""
 
@@ -78,10 +99,15 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def form_of(body: bytes, content_type: str) -> dict[str, Any]:
-    """Return the fields of a form. Raises `InvalidRequestError`."""
+def form_of(
+    body: bytes, content_type: str, file: Callable[[str, bytes], Any] | None = None
+) -> dict[str, Any]:
+    """Return the fields of a form. Raises `InvalidRequestError`.
+
+    `file` returns the value of a file, given its field's name; None: its `data:` URI.
+    """
     _, options = parse_options_header(content_type)
-    form = _Form()
+    form = _Form(file or _uri)
     try:
         parser = MultipartParser(options.get(b"boundary", b""), form.callbacks)
         if not options.get(b"boundary") or not body:
@@ -99,8 +125,9 @@ def form_of(body: bytes, content_type: str) -> dict[str, Any]:
 class _Form:
     """The form that a parser reads; the parser calls the methods in `callbacks`."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Callable[[str, bytes], Any]) -> None:
         self.fields = FormFields()
+        self._file = file
         self.ended = False
         self._parts = 0
         self._header = b""
@@ -146,7 +173,7 @@ class _Form:
                 'send Content-Disposition: form-data; name="..." with it',
             )
         data, self._data = b"".join(self._data), []
-        self.fields.add(name, _uri(name, data) if is_file else _text(name, data))
+        self.fields.add(name, self._file(name, data) if is_file else _text(name, data))
 
     def _end(self) -> None:
         self.ended = True

@@ -1,10 +1,15 @@
-"""The parts of the OpenAPI document that follow from the guard: the key, and its refusals."""
+"""The OpenAPI document: its parts that follow from the guard, and the route that serves it."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from reelhook.doors.policy import DeclaredRoutes, Policy
 
@@ -50,6 +55,42 @@ def describe_guard(app: FastAPI, routes: DeclaredRoutes, *, with_key: bool) -> N
     app.openapi = with_guard  # type: ignore[method-assign] # FastAPI's documented way
 
 
+def serve_document(app: FastAPI) -> None:
+    """Serve the document as bytes that are made once, in a thread.
+
+    To make it takes half a second, and to write it as JSON takes 10 ms. FastAPI's own route does
+    that on the event loop, for clients without a key too.
+    """
+    url = str(app.openapi_url)
+    served = Route(url, _Document(app).respond, include_in_schema=False)
+    routes = app.router.routes
+    routes[:] = [served if isinstance(one, Route) and one.path == url else one for one in routes]
+
+
+class _Document:
+    """The document of an application, as the responses to requests for it."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._made: tuple[str, bytes] | None = None
+        self._making = asyncio.Lock()
+
+    async def respond(self, request: Request) -> Response:
+        """Return the document. It names the path below which it was requested, as its server."""
+        root = request.scope.get("root_path", "").rstrip("/")
+        async with self._making:
+            if self._made is None or self._made[0] != root:
+                self._made = (root, await asyncio.to_thread(self._make, root))
+            _, content = self._made
+        return Response(content, media_type="application/json")
+
+    def _make(self, root: str) -> bytes:
+        document = self._app.openapi()
+        if root:
+            document = {**document, "servers": [{"url": root}]}
+        return bytes(JSONResponse(document).body)
+
+
 def _operations(
     document: dict[str, Any], routes: DeclaredRoutes
 ) -> Iterator[tuple[dict[str, Any], Policy]]:
@@ -62,7 +103,7 @@ def _operations(
 
 
 def _describe_refusals(operation: dict[str, Any], policy: Policy) -> None:
-    """Add the guard's refusals, in the form of the door's other errors."""
+    """Add the guard's refusals, and the bodies of errors, in the form of the door."""
     responses = operation["responses"]
     refusals = {} if policy in _WITHOUT_KEY else dict(_REFUSALS)
     if "requestBody" in operation:
@@ -70,5 +111,8 @@ def _describe_refusals(operation: dict[str, Any], policy: Policy) -> None:
     for status, meaning in refusals.items():
         response = responses.setdefault(status, {**responses["4XX"], "description": meaning})
         response["headers"] = response.get("headers", {}) | _HEADERS.get(status, {})
+    for status, response in responses.items():
+        if status[0] in "45" and "content" not in response:
+            response["content"] = responses[f"{status[0]}XX"]["content"]
     # In the order of their statuses: ranges stand for all that is not listed.
     operation["responses"] = {status: responses[status] for status in sorted(responses)}

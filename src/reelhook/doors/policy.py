@@ -32,6 +32,9 @@ class Policy(Enum):
     If there is no key at all: known hosts only, no foreign pages."""
     SIGNED_DOWNLOAD = "signed_download"
     """As `KEY`, or the request is a signed link to the one video that it names."""
+    PAGE = "page"
+    """A page of the dashboard: the request has a session that a key began.
+    If there is no key at all: as `KEY`."""
     DOCUMENT = "document"
     """The API's description, which reveals nothing about an installation: no key is needed.
     If there is no key at all: as `KEY`."""
@@ -78,6 +81,12 @@ class CallbackRoute(PolicyRoute):
     policy = Policy.CALLBACK
 
 
+class PageRoute(PolicyRoute):
+    """A page of the dashboard, or an action on one."""
+
+    policy = Policy.PAGE
+
+
 class OpenRoute(PolicyRoute):
     """A route for anyone."""
 
@@ -119,6 +128,8 @@ class FileForms(Enum):
     """As `data:` URIs in JSON."""
     FORM = "form"
     """Also as the files of a form, `multipart/form-data`: see `doors.multipart`."""
+    BYTES = "bytes"
+    """As the body itself, of any type, or as the one file of a form."""
 
 
 def carries_files(endpoint: Endpoint) -> Endpoint:
@@ -130,6 +141,12 @@ def carries_files(endpoint: Endpoint) -> Endpoint:
 def carries_inline_files(endpoint: Endpoint) -> Endpoint:
     """Declare that a route takes files in JSON. Stands below `needs`."""
     setattr(endpoint, _FILES, FileForms.INLINE)
+    return endpoint
+
+
+def takes_file(endpoint: Endpoint) -> Endpoint:
+    """Declare that a route takes one file, as its body or in a form. Stands below `needs`."""
+    setattr(endpoint, _FILES, FileForms.BYTES)
     return endpoint
 
 
@@ -164,7 +181,9 @@ class Matched:
 
 UNKNOWN = Matched(Policy.KEY)
 """An unknown path needs a key, so that nobody else learns which paths exist."""
-_FOR_KEYS = frozenset({Policy.KEY, Policy.SIGNED_DOWNLOAD})
+UNKNOWN_PAGE = Matched(Policy.PAGE)
+"""An unknown path that a browser asks for: it gets a page, or the login."""
+_FOR_KEYS = frozenset({Policy.KEY, Policy.SIGNED_DOWNLOAD, Policy.PAGE})
 
 
 class DeclaredRoutes:

@@ -16,6 +16,9 @@ FIRST_SEGMENTS = frozenset(
     {
         *(".well-known", "api", "docs", "healthz", "openapi.json", "providers", "readyz", "redoc"),
         *("v1", "v4"),
+        # Pages of the dashboard.
+        *("", "archive", "costs", "costs.csv", "jobs", "keys", "login", "logout", "static"),
+        *("system", "theme", "try", "webhooks"),
     }
 )
 """The first segments of the paths of all routes."""
@@ -113,6 +116,8 @@ def _forwarded_prefix(headers: Headers) -> str:
 def _below(prefix: str, scope: Scope) -> Scope:
     """Give a request the path that it has below `prefix`."""
     path, below = str(scope["path"]), unquote(prefix)
+    if path == below:
+        return {**scope, "path": f"{below}/", "root_path": below}
     intact = path.startswith(f"{below}/") and _is_ours(path.removeprefix(below))
     full = {} if intact else {"path": below + path, "raw_path": prefix.encode() + scope["raw_path"]}
     return {**scope, **full, "root_path": below}

@@ -4,11 +4,12 @@ So a worker that freezes during a round, and resumes after another has taken ove
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from reelhook.domain.errors import ProviderError
 from reelhook.domain.report import Page, Reading, SubmitOutcome
 from reelhook.domain.request import VideoRequest
-from reelhook.ports import CreatesAndReads
+from reelhook.ports import Content, CreatesAndReads
 
 
 class LeasedProvider:
@@ -78,3 +79,10 @@ class LeasedProvider:
         """See `Reads.forgets_when_restarted`."""
         self._check()
         return await self._provider.forgets_when_restarted()
+
+    def content(
+        self, provider_job_id: str, url: str, byte_range: str | None
+    ) -> AbstractAsyncContextManager[Content]:
+        """See `FileReads.content`."""
+        self._check()
+        return self._provider.content(provider_job_id, url, byte_range)

@@ -1,29 +1,47 @@
 """Objects in a folder or a bucket, by the library obstore, which speaks to each kind of store."""
 
+import asyncio
 import os
+import re
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store, from_url
 
 from reelhook.domain.errors import ObjectMissingError, ObjectStoreError
 from reelhook.ports import ObjectBytes, ObjectInfo
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # obstore has some of these names for type checkers only
     from obstore import GetResult
+    from obstore.store import ClientConfig, RetryConfig
 
-PART_BYTES = 8 * 1024 * 1024
+PART_BYTES = 5 * 1024 * 1024
+"""The smallest part that S3 takes, so files may have 48 GiB in its 10,000 parts."""
 PARTS_AT_ONCE = 2
-"""So an upload takes 16 MiB of memory, whatever the size of its file."""
+"""So an upload takes 10 MiB of memory, whatever the size of its file."""
 CHUNK_BYTES = 256 * 1024
+RETRY_SECONDS = 10.0
+"""A request is repeated for so long; then the callers try again, after longer waits."""
+_DENIED = "AccessDenied"
+_QUERY = re.compile(r"\?[^\s\"']*")
+"""The query of a URL in a message: it may hold a signature."""
+_TIMEOUTS = {"read_timeout": "60s", "timeout": "12h"}
+"""The times for a part of a file, and for a whole response, unless variables set them."""
+_PREFIXES = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
+_CLIENT_KEYS = (
+    *("allow_http", "allow_invalid_certificates", "connect_timeout", "read_timeout"),
+    "timeout",
+    *("proxy_url", "proxy_ca_certificate", "proxy_excludes", "pool_idle_timeout", "user_agent"),
+)
+_RETRY: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=RETRY_SECONDS)}
 
 
 class ObstoreObjects:
@@ -39,7 +57,7 @@ class ObstoreObjects:
         self._folder = Path(unquote(urlsplit(url).path)) if is_folder else None
         with _named(url):
             self._store: ObjectStore = (
-                from_url(url)
+                _bucket(url)
                 if self._folder is None
                 else LocalStore(self._folder, mkdir=True, automatic_cleanup=True)
             )
@@ -55,6 +73,8 @@ class ObstoreObjects:
                 chunk_size=PART_BYTES,
                 max_concurrency=PARTS_AT_ONCE,
             )
+            if self._folder is not None:
+                await asyncio.to_thread(_make_durable, self._folder / key)
 
     async def put_bytes(self, key: str, body: bytes, content_type: str) -> None:
         """See `Objects.put_bytes`."""
@@ -126,8 +146,12 @@ class ObstoreObjects:
             if read == body:
                 step = "delete"
             await self.delete([key])
+        except ObjectMissingError as error:  # a bucket that does not exist
+            raise ObjectStoreError(self.name, error.reason, step=step, refused=True) from error
         except ObjectStoreError as error:
-            raise ObjectStoreError(self.name, error.reason, step=step) from error
+            raise ObjectStoreError(
+                self.name, error.reason, step=step, refused=error.refused
+            ) from error
         if step == "read":
             raise ObjectStoreError(self.name, "it returned other bytes than were written")
 
@@ -143,6 +167,31 @@ class ObstoreObjects:
         return usage.free, usage.total
 
 
+def _bucket(url: str) -> ObjectStore:
+    """Open a bucket, with the client's settings of its variables, such as AWS_ALLOW_HTTP.
+
+    They are passed on one by one, since obstore replaces them by the options that are given.
+    """
+    prefix = _PREFIXES.get(urlsplit(url).scheme, "")
+    options = _TIMEOUTS | {
+        name: os.environ[variable]
+        for name in _CLIENT_KEYS
+        if (variable := prefix + name.upper()) in os.environ
+    }
+    client = cast("ClientConfig", options)
+    return from_url(url, client_options=client, retry_config=_RETRY)
+
+
+def _make_durable(path: Path) -> None:
+    """Write a file and its name to the disk, so that a crash of the machine keeps both."""
+    for place in (path, path.parent):
+        descriptor = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def _range(start: int, end: int | None) -> object:
     return {"offset": start} if end is None else (start, end)
 
@@ -154,8 +203,12 @@ def _named(name: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise ObjectMissingError(name, _reason(error)) from None
+    except (PermissionError, PermissionDeniedError, UnauthenticatedError) as error:
+        raise ObjectStoreError(name, _reason(error), refused=True) from None
     except (TimeoutError, BaseError, OSError, ValueError) as error:
-        raise ObjectStoreError(name, _reason(error)) from None
+        # S3 answers a refused deletion with 200, and names the refusal in the body.
+        refused = _DENIED in str(error)
+        raise ObjectStoreError(name, _reason(error), refused=refused) from None
 
 
 def _reason(error: BaseException) -> str:
@@ -163,4 +216,4 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]
+    return _QUERY.sub("?...", lines[0])[:300]

@@ -1,10 +1,19 @@
 """Ports: narrow protocols between the core and the outside, one per user, and their values."""
 
+from reelhook.ports.activity import (
+    ActivityStore,
+    AttemptTally,
+    JobTally,
+    Lag,
+    LatestEvent,
+    RenderTime,
+)
 from reelhook.ports.api_keys import ApiKeyStore, GrantReads
 from reelhook.ports.archive import (
     ArchivedFileReads,
     ArchiveRemovalStore,
     ArchiveStore,
+    EnrollingStore,
     PosterStore,
 )
 from reelhook.ports.attention import (
@@ -42,9 +51,11 @@ from reelhook.ports.deliveries import (
 )
 from reelhook.ports.endpoints import EndpointStore
 from reelhook.ports.event_feed import EventPage, FeedStore, FollowStore
+from reelhook.ports.frames import Frames, Looked
 from reelhook.ports.job_records import (
     ALL_JOBS,
     ANY_BYTES,
+    SCANNED_MAX,
     SOLE_HOLDER,
     Acceptance,
     Change,
@@ -64,6 +75,7 @@ from reelhook.ports.jobs import (
     JobReads,
     JobStore,
     JobWrites,
+    PrepareStore,
     Recorder,
     SubmitStore,
     SweepStore,
@@ -71,6 +83,7 @@ from reelhook.ports.jobs import (
 )
 from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.lookups import ForgottenStore, KnownEntriesReads, ListingStore, LookupStore
+from reelhook.ports.media import FetchedFile, MediaFetch
 from reelhook.ports.notices import DueNotice, NoticeStore, RefusalReports
 from reelhook.ports.objects import ObjectBytes, ObjectInfo, Objects
 from reelhook.ports.projects import ClosedProjectStore, DataRemoval, ProjectReads, ProjectStore
@@ -104,6 +117,7 @@ from reelhook.ports.statistics import (
     RefusedJob,
     StatisticsStore,
 )
+from reelhook.ports.uploads import UploadStore
 from reelhook.ports.webhooks import (
     PROBES_READ,
     DeliveryStore,
@@ -121,6 +135,7 @@ __all__ = [
     "ANY_BYTES",
     "DELIVERY_STATES",
     "PROBES_READ",
+    "SCANNED_MAX",
     "SEEN_MILLISECONDS_MAX",
     "SOLE_HOLDER",
     "Acceptance",
@@ -129,10 +144,12 @@ __all__ = [
     "AccountRecord",
     "AccountStatusReads",
     "AccountStatusStore",
+    "ActivityStore",
     "ApiKeyStore",
     "ArchiveRemovalStore",
     "ArchiveStore",
     "ArchivedFileReads",
+    "AttemptTally",
     "AttentionStore",
     "AuditFilter",
     "AuditPage",
@@ -165,11 +182,14 @@ __all__ = [
     "DueEndpoint",
     "DueNotice",
     "EndpointStore",
+    "EnrollingStore",
     "EventPage",
     "FeedStore",
+    "FetchedFile",
     "FileReads",
     "FollowStore",
     "ForgottenStore",
+    "Frames",
     "GrantReads",
     "HeldReceiver",
     "IdempotencyKey",
@@ -179,16 +199,21 @@ __all__ = [
     "JobPage",
     "JobReads",
     "JobStore",
+    "JobTally",
     "JobWrites",
     "JobsOfKind",
     "KnownEntriesReads",
+    "Lag",
+    "LatestEvent",
     "Lease",
     "LeaseStore",
     "ListedJob",
     "ListingStore",
     "LongestWaits",
+    "Looked",
     "LookupStore",
     "MayRemix",
+    "MediaFetch",
     "NewJob",
     "NoticeStore",
     "ObjectBytes",
@@ -199,6 +224,7 @@ __all__ = [
     "PauseStore",
     "Position",
     "PosterStore",
+    "PrepareStore",
     "PresenceStore",
     "ProjectReads",
     "ProjectStore",
@@ -211,6 +237,7 @@ __all__ = [
     "RefusalReports",
     "RefusedJob",
     "Removal",
+    "RenderTime",
     "Resend",
     "ResendStore",
     "RetentionStore",
@@ -232,6 +259,7 @@ __all__ = [
     "Traits",
     "Undecryptable",
     "Undelivered",
+    "UploadStore",
     "WatchStore",
     "Webhooks",
 ]

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from reelhook.domain.archive import ArchivedFile, VideoFacts
 from reelhook.domain.event import Instant
+from reelhook.ports.job_records import StoredJob
 from reelhook.ports.leases import Lease
 
 
@@ -15,6 +16,10 @@ class ArchivedFileReads(Protocol):
         """Return a job's file; None if the job has none, or is of another project."""
         ...
 
+    async def archived_files_of(self, job_ids: Sequence[str]) -> list[ArchivedFile]:
+        """Return the files of these jobs, in no order. Jobs that have none are left out."""
+        ...
+
 
 class ArchiveStore(ArchivedFileReads, Protocol):
     """The part of the store that archiving needs."""
@@ -23,8 +28,15 @@ class ArchiveStore(ArchivedFileReads, Protocol):
         """Return an account's files that are due: late ones last, the soonest to expire first."""
         ...
 
-    async def next_archiving_at(self, account: str) -> Instant | None:
-        """Return the time at which the account's next file is due; None: no file waits."""
+    async def next_archiving_at(self, account: str, after: Instant) -> Instant | None:
+        """Return the time at which a file of the account is due next, later than `after`.
+
+        None if no file waits for such a time.
+        """
+        ...
+
+    async def job(self, job_id: str) -> StoredJob:
+        """Return a job. Raises `JobNotFoundError`."""
         ...
 
     async def record_file(self, file: ArchivedFile, lease: Lease | None = None) -> bool:
@@ -32,6 +44,18 @@ class ArchiveStore(ArchivedFileReads, Protocol):
 
         Also False if the lease was lost.
         """
+        ...
+
+
+class EnrollingStore(Protocol):
+    """The part of the store that finds completed jobs without a file."""
+
+    async def jobs_without_file(self, since: Instant, limit: int) -> list[str]:
+        """Return completed jobs, created since then, that lack a file."""
+        ...
+
+    async def enroll_files(self, job_ids: Sequence[str], now: Instant) -> None:
+        """Let the files of these completed jobs be fetched."""
         ...
 
 

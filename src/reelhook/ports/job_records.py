@@ -154,6 +154,14 @@ class ListedJob:
     fallbacks: tuple[str, ...]
     webhook_url: str | None = field(repr=False)
     checked_at: Instant | None
+    resolution: str | None = None
+    audio: bool | None = None
+    reference_images: int = 0
+    reference_videos: int = 0
+    reference_audios: int = 0
+    """These three are numbers: the references themselves may be large."""
+    negative_prompt: str | None = None
+    """It may be large too, so only a single read has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +194,12 @@ class StoredJob:
             request.fallbacks,
             self.webhook_url,
             self.checked_at,
+            request.resolution,
+            request.audio,
+            len(request.reference_images),
+            len(request.reference_videos),
+            len(request.reference_audios),
+            request.negative_prompt,
         )
 
 
@@ -201,12 +215,19 @@ class Acceptance(Enum):
     """The job has changed since it was read, or the lease was lost."""
 
 
+SCANNED_MAX = 10_000
+"""The most jobs that a page looks at for a filter that no index has."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobFilter:
     """A filter for jobs; a field that is None lets all pass.
 
     `created_after` and `created_before` exclude the time itself. `metadata` has the pairs that a
     job must have. `oldest_first` is the order of the list.
+
+    No index has `account`, `endpoint_id` and `text`, which is the beginning of an id or a part of a
+    title: a page of these looks at `SCANNED_MAX` jobs at most, and the next one goes on there.
     """
 
     project: str | None = None
@@ -217,6 +238,9 @@ class JobFilter:
     metadata: tuple[tuple[str, str], ...] = ()
     created_after: Instant | None = None
     created_before: Instant | None = None
+    account: str | None = None
+    endpoint_id: str | None = None
+    text: str | None = None
     oldest_first: bool = False
 
 

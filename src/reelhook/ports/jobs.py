@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from reelhook.domain.archive import ArchivedFile
 from reelhook.domain.audit import AuditEntry
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.media import File
+from reelhook.domain.request import VideoRequest
 from reelhook.ports.event_feed import FollowStore
 from reelhook.ports.job_records import (
     ANY_BYTES,
@@ -138,6 +140,17 @@ class Recorder(Protocol):
         """
         ...
 
+    async def record_after_end(
+        self, change: Change, file: ArchivedFile | None = None, lease: Lease | None = None
+    ) -> bool:
+        """Write a change of a job that has ended, with its events, in one transaction.
+
+        Only the facts that may change after the end are written. `file` is the new state of the
+        job's file. Return False, and write nothing, if the job has changed since it was read, was
+        deleted or has not ended, if the file no longer waits, or if the lease was lost.
+        """
+        ...
+
 
 class AcceptanceStore(Protocol):
     """Records which jobs providers have accepted."""
@@ -161,6 +174,25 @@ class RequestFileReads(Protocol):
 
     async def files(self, project: str, hashes: Sequence[str]) -> dict[str, File]:
         """Return those of these files of a project that exist, by their hashes."""
+        ...
+
+
+class PrepareStore(JobReads, Protocol):
+    """Stores the files of waiting jobs, before they are created at their provider."""
+
+    async def jobs_to_prepare(self, account: str, limit: int) -> list[str]:
+        """Return the ids of jobs whose files are to be fetched, in the order of waiting."""
+        ...
+
+    async def keep_files(self, project: str, files: Sequence[File], now: Instant) -> None:
+        """Store files, except those that the project has. Nothing refers to them yet."""
+        ...
+
+    async def record_prepared(self, job: Job, request: VideoRequest, lease: Lease | None) -> bool:
+        """Write the media of a waiting job's request, which may be submitted from now on.
+
+        Return False if it has changed, if one of its files was removed, or the lease was lost.
+        """
         ...
 
 

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.model import Model
 from reelhook.domain.report import Notice, Page, Reading, SubmitOutcome
 from reelhook.domain.request import VideoRequest
@@ -12,11 +13,16 @@ from reelhook.domain.request import VideoRequest
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A finished file as a stream. `status` is 200, 206, or 416 (no such range)."""
+    """A finished file as a stream. `status` is 200, 206, or 416 (no such range).
+
+    `ends_by_closing`: the end of the connection is the end of the file, so a file that broke off
+    looks whole.
+    """
 
     status: int
     headers: Mapping[str, str]
     chunks: AsyncIterator[bytes]
+    ends_by_closing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +144,6 @@ class Reads(ProviderIdentity, Protocol):
         ...
 
 
-class CreatesAndReads(Creates, Reads, Protocol):
-    """The part of a provider that workers use."""
-
-
 class Cancels(Protocol):
     """Cancels jobs of a provider."""
 
@@ -175,6 +177,10 @@ class FileReads(Protocol):
         ...
 
 
+class CreatesAndReads(Creates, Reads, FileReads, Protocol):
+    """The part of a provider that workers use."""
+
+
 class Webhooks(Protocol):
     """Reads webhooks of a provider."""
 
@@ -199,11 +205,18 @@ class Checks(Protocol):
         ...
 
 
-class Provider(CreatesAndReads, Cancels, MayRemix, FileReads, Webhooks, Checks, Protocol):
+class Provider(CreatesAndReads, Cancels, MayRemix, Webhooks, Checks, Protocol):
     """One credential at one provider, with everything an adapter implements."""
 
     models: Sequence[Model]
     """The models whose limits are known. Others are passed on to the provider unchecked."""
+
+    def lacking_field(self, request: VideoRequest) -> InvalidRequestError | None:
+        """Return the refusal of a field that the server is known to lack; None if there is none.
+
+        A server of which nothing is known yet may have all. Sends nothing.
+        """
+        ...
 
     def ahead(self, provider_job_id: str) -> int | None:
         """Return the number of jobs before this one at the provider, as it last reported.

@@ -57,6 +57,11 @@ class DueDelivery:
     secret: str | None = field(default=None, repr=False)
     format: str = DEFAULT_FORMAT
 
+    @property
+    def locked(self) -> bool:
+        """True if this process can't decrypt the request's own secret."""
+        return self.secret is not None and is_encrypted(self.secret)
+
 
 @dataclass(frozen=True, slots=True)
 class DueEndpoint:
@@ -65,26 +70,21 @@ class DueEndpoint:
     endpoint: Endpoint
     deliveries: tuple[DueDelivery, ...]
 
-    @property
-    def locked(self) -> bool:
-        """True if this process lacks the key of a secret that signs here."""
-        return self.endpoint.locked or any(
-            due.secret is not None and is_encrypted(due.secret) for due in self.deliveries
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class DueDeliveries:
     """Deliveries that may be sent now, by endpoint, and the time at which the next one is due.
 
     `left`: more endpoints may have something due than one query reads. `early`: endpoints that have
-    been checked for a while with nothing due; they may rest.
+    been checked for a while with nothing due; they may rest. `probes_put_off`: probes were not
+    read, because other deliveries are due.
     """
 
     endpoints: tuple[DueEndpoint, ...]
     next_due_at: Instant | None
     left: bool = False
     early: tuple[str, ...] = field(default=(), compare=False)
+    probes_put_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +118,13 @@ class DeliveryStore(Protocol):
         limit: int,
         busy: frozenset[str],
         probes: int = PROBES_READ,
+        probes_alone: bool = False,
     ) -> DueDeliveries:
         """Return the oldest due deliveries of the lanes' endpoints, at most `per_endpoint` of each.
 
         Endpoints in `busy` and disabled ones are skipped. For endpoints with an open breaker at
-        most `probes` deliveries are returned; with 0 they are not read at all.
+        most `probes` deliveries are returned; with 0 they are not read at all. With `probes_alone`
+        they are not read either if any other delivery is due.
         """
         ...
 

@@ -119,7 +119,11 @@ class Authentication:
 
     async def key(self, token: str) -> tuple[KeyGrant, RequestCredential] | None:
         """Return the key with this text, or None. Raises `KeyRefusedError` if it has ended."""
-        return await self._accepted(RequestCredential(token_hash(token)))
+        return await self.key_of_hash(token_hash(token))
+
+    async def key_of_hash(self, text_hash: str) -> tuple[KeyGrant, RequestCredential] | None:
+        """Return the key whose text has this hash, as `key` does."""
+        return await self._accepted(RequestCredential(text_hash))
 
     async def key_of_token(
         self, key_id: str, expires_at: Instant

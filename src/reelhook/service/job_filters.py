@@ -9,7 +9,13 @@ from reelhook.ports import JobFilter
 
 def check_filter(wanted: JobFilter) -> None:
     """Raise `InvalidRequestError` for a filter that no job can match."""
-    for name, value in (("model", wanted.model), ("code", wanted.code)):
+    for name, value in (
+        ("model", wanted.model),
+        ("code", wanted.code),
+        ("account", wanted.account),
+        ("endpoint", wanted.endpoint_id),
+        ("text", wanted.text),
+    ):
         if value is not None:
             check_text(name, value, SHORT_CHARACTERS_MAX)
     check_labels(Labels(wanted.external_id))

@@ -22,6 +22,7 @@ from reelhook.domain.price import Price
 from reelhook.domain.pricing import estimates
 from reelhook.domain.priority import Priority
 from reelhook.domain.request import VideoRequest, check_ids, check_request
+from reelhook.domain.request_media import is_unprepared
 from reelhook.ports import (
     ClientTry,
     Clock,
@@ -38,7 +39,9 @@ from reelhook.service.claims import check_claim, sharing
 from reelhook.service.client_calls import ClientCalls, create_once_settled
 from reelhook.service.destinations import Destinations
 from reelhook.service.model_advice import advising
+from reelhook.service.providers import lacking_field
 from reelhook.service.remixes import remix_of
+from reelhook.service.uploads import Uploads
 
 
 class NewJobs:
@@ -53,6 +56,8 @@ class NewJobs:
         signals: Signals,
         client_calls: ClientCalls,
         *,
+        uploads: Uploads,
+        fetches_media: bool,
         destinations: Destinations,
         clock: Clock,
         random: Random,
@@ -63,6 +68,8 @@ class NewJobs:
         self._recording = recording
         self._signals = signals
         self._client_calls = client_calls
+        self._uploads = uploads
+        self._fetches_media = fetches_media
         self._destinations = destinations
         self._refusals = BudgetRefusals(store, signals)
         self._clock = clock
@@ -102,11 +109,17 @@ class NewJobs:
         own = self._destinations.own(caller.project, webhook_url, callback_secret, callback_format)
         with advising(caller, self._catalog, request):
             choice, *_ = routes = self._catalog.routes(request, account)
+            if lacking := lacking_field(self._providers, routes, request):
+                if replay := await self.replay(caller, idempotency, call):
+                    return replay  # it was accepted before the server was known
+                raise lacking
         for route in routes:
             caller.check_model(route.display_name)
         request, files = await taken_out(replace(request, model=choice.model))
+        request, uploaded = await self._uploads.placed(caller, request)
         prices = tuple(estimates(routes, request)) if priced else (None,) * len(routes)
         now = self._clock.now()
+        unprepared = is_unprepared(request, fetches=self._fetches_media)
         job = Job(
             id=new_id("job", now, self._random),
             account=choice.pick(self._random).id,
@@ -124,6 +137,7 @@ class NewJobs:
             priority=int(priority),
             external_id=labels.external_id,
             metadata=labels.metadata_json,
+            unprepared_since=now if unprepared else None,
         )
         try:
             key = idempotency and idempotency.of(caller)
@@ -137,7 +151,7 @@ class NewJobs:
                 key,
                 prices=prices,
                 client_try=client_try,
-                files=files,
+                files=files + uploaded,
             )
         finally:
             self._signals.submit.publish()  # it may be stored even after an error
@@ -286,9 +300,8 @@ class NewJobs:
             raise
         if created.announced:
             self._signals.notify.publish()
-        if created.replayed:
-            return created
-        return replace(created, stored=StoredJob(job, request, new.webhook_url, None))
+        stored = StoredJob(job, request, new.webhook_url, None)
+        return created if created.replayed else replace(created, stored=stored)
 
     def _registration(self, caller: Caller, job: Job) -> AuditEntry:
         entry = AuditEntry.by(caller, self._clock.now(), Action.JOB_REGISTERED, job.id, job.project)

@@ -109,24 +109,26 @@ class Operations:
             deliveries_waiting=await self._store.deliveries_waiting(project),
             endpoints=await self._store.endpoint_counts(project=project),
         )
-        return stats if project is not None else await self._with_accounts(stats)
+        if project is not None:
+            return stats
+        watcher, accounts = await self.accounts(caller)
+        return replace(stats, watcher=watcher, accounts=accounts)
 
-    async def _with_accounts(self, stats: Stats) -> Stats:
+    async def accounts(self, caller: Caller) -> tuple[WatcherStats, tuple[AccountStats, ...]]:
+        """Return the state of the watcher and of the accounts, without counts of all jobs."""
+        caller.require(Scope.OPERATOR)
         records = await self._store.account_records()
         loads = await self._store.account_loads()
         accounts = self._catalog.accounts
         rounds = [records.get(account, _UNKNOWN).last_round_at for account in accounts]
-        return replace(
-            stats,
-            watcher=WatcherStats(
-                paused_since=await self._store.watching_paused_since(),
-                poll_seconds=self._poll_seconds,
-                last_round_at=max((at for at in rounds if at is not None), default=None),
-            ),
-            accounts=tuple(
-                self._account(account, loads, records.get(account.id, _UNKNOWN))
-                for account in accounts.values()
-            ),
+        watcher = WatcherStats(
+            paused_since=await self._store.watching_paused_since(),
+            poll_seconds=self._poll_seconds,
+            last_round_at=max((at for at in rounds if at is not None), default=None),
+        )
+        return watcher, tuple(
+            self._account(account, loads, records.get(account.id, _UNKNOWN))
+            for account in accounts.values()
         )
 
     def _account(

@@ -131,8 +131,8 @@ class AtRest:
         return found and self._decrypted_due_endpoint(found)
 
     def _decrypted_due_endpoint(self, found: DueEndpoint) -> DueEndpoint:
-        if not found.locked:
-            return found
+        if not (found.endpoint.locked or any(due.locked for due in found.deliveries)):
+            return found  # nothing in it is encrypted
         deliveries = tuple(map(self._decrypted_due_delivery, found.deliveries))
         return DueEndpoint(self.decrypted_endpoint(found.endpoint), deliveries)
 

@@ -33,6 +33,8 @@ from reelhook.storage.operation import Database, Operation
 from reelhook.storage.operations import (
     account_load,
     accounts,
+    activity,
+    after_end,
     api_keys,
     archive,
     attention,
@@ -71,6 +73,7 @@ from reelhook.storage.operations import (
     retention,
     secrets_at_rest,
     submit_queue,
+    uploads,
 )
 from reelhook.storage.operations.rows import job_of
 from reelhook.storage.storing_files import create_with_files
@@ -93,9 +96,12 @@ class Store(Forwarding):
     # -- jobs ---------------------------------------------------------------------------------
 
     _create = writing(job_writes.create, conflict_keys.of_new)
-    _keep_files = in_background(files.keep)
+    keep_files = in_background(files.keep)
     _remove_unused_files = in_background(files.remove_unused)
+    keep_upload = in_background(uploads.keep)
+    hold_uploads = writing(uploads.hold)
     record = writing(job_writes.record, conflict_keys.of_record)
+    record_after_end = writing(after_end.record)
     accept = writing(job_writes.accept, conflict_keys.of_acceptance)
     record_check = writing(job_writes.record_check, conflict_keys.of_job)
     close_doubt = writing(in_doubt.abandon, conflict_keys.of_doubt)
@@ -125,7 +131,7 @@ class Store(Forwarding):
         if not new.files:
             return await self._create(new)
         return await create_with_files(
-            new, self._create, self._keep_files, self._remove_unused_files
+            new, self._create, self.keep_files, self._remove_unused_files
         )
 
     async def destinations(self, job_id: str, project: str | None = None) -> list[Destination]:
@@ -160,8 +166,19 @@ class Store(Forwarding):
     jobs_waiting_elsewhere = reading(submit_queue.waiting_elsewhere)
     jobs_with_fallbacks = reading(submit_queue.with_fallbacks)
     jobs_ahead = reading(submit_queue.ahead)
+    jobs_to_prepare = reading(files.unprepared)
+    record_prepared = writing(files.prepared, conflict_keys.of_prepared)
     in_flight = reading(account_load.in_flight)
     account_loads = reading(account_load.loads)
+    unfinished_counts = reading(activity.unfinished_counts)
+    oldest_unfinished = reading(activity.oldest_unfinished)
+    deliveries_due = reading(activity.deliveries_due)
+    job_tallies = reading(activity.job_tallies)
+    attempt_tallies = reading(activity.attempt_tallies)
+    latest_render_times = reading(activity.latest_render_times)
+    webhook_lags = reading(activity.webhook_lags)
+    last_arrival = reading(activity.last_arrival)
+    latest_events = reading(activity.latest_events)
     costs = reading(costs.by_day)
 
     versions_to_watch = reading(pending_jobs.versions)
@@ -345,9 +362,12 @@ class Store(Forwarding):
     # -- the archive --------------------------------------------------------------------------
 
     archived_file = reading(archive.one)
+    archived_files_of = reading(archive.of_jobs)
     files_to_archive = reading(archive.due)
     next_archiving_at = reading(archive.next_at)
     record_file = writing(archive.record)
+    jobs_without_file = reading(archive.unenrolled)
+    enroll_files = writing(archive.enroll_ids)
     files_without_poster = reading(archive.without_poster)
     record_poster = writing(archive.record_poster)
     archived_files = reading(archive.page)

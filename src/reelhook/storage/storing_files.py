@@ -40,6 +40,6 @@ async def create_with_files(
             raise
         except ReelhookError:
             with contextlib.suppress(*DATABASE_FAILURES):
-                await remove_unused(project, stored_files(new.request))
+                await remove_unused(project, stored_files(new.request), new.job.created_at)
             raise
     raise StoreError("The files of a new job were removed while it was stored")

@@ -15,6 +15,7 @@ from aiohttp import ClientSession, DummyCookieJar
 
 from reelhook.bootstrap.database import has_valid_key
 from reelhook.bootstrap.doctor.accounts import accounts
+from reelhook.bootstrap.doctor.archive import archive
 from reelhook.bootstrap.doctor.encryption import encryption
 from reelhook.bootstrap.doctor.files import files
 from reelhook.bootstrap.doctor.finding import Finding, Severity, failed, ok
@@ -53,14 +54,14 @@ async def examine(
             of_secrets,
             of_accounts,
             of_files,
-            of_receiver,
+            (of_archive, of_receiver),
             ((running, of_server), of_proxies),
         ) = await asyncio.gather(
             database(settings, now),
             _secrets(settings),
             accounts(settings, http, now),
             files(settings),
-            receiver(settings, http, send=send),
+            asyncio.gather(archive(settings), receiver(settings, http, send=send)),
             asyncio.gather(server(settings, http), proxies(settings, http)),
         )
     findings = [
@@ -70,7 +71,7 @@ async def examine(
         *of_secrets,
         *of_accounts,
     ]
-    findings += [*of_files, of_receiver, *of_server, *of_proxies]
+    findings += [*of_files, of_archive, of_receiver, *of_server, *of_proxies]
     return [replace(finding, message=hide(finding.message)) for finding in findings]
 
 

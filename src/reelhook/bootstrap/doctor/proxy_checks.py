@@ -11,7 +11,7 @@ from aiohttp import TraceConnectionCreateEndParams as Created
 
 from reelhook.bootstrap.doctor.finding import Finding, failed, ok, warning
 from reelhook.config import Settings
-from reelhook.doors.live.sse import HEARTBEAT_SECONDS
+from reelhook.doors.event_stream import HEARTBEAT_SECONDS
 from reelhook.guard.hosts import is_loopback
 
 FIRST_SECONDS_MAX = 3.0

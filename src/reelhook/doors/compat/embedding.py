@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import asdict
 from typing import Any
 
+from reelhook.domain.byte_range import Range
 from reelhook.domain.caller import OPERATOR
 from reelhook.domain.delivery import Attempt, Delivery, WebhookResponse
 from reelhook.domain.endpoint import Endpoint
@@ -96,8 +97,9 @@ class JobFunctions:
     async def content(
         self, job_id: str, byte_range: str | None = None
     ) -> AbstractAsyncContextManager[Content]:
-        """See `Contents.open`."""
-        return await self._contents.open(OPERATOR, job_id, byte_range)
+        """See `Contents.video` and `FinishedFile.open`."""
+        file = await self._contents.video(OPERATOR, job_id)
+        return file.open(Range.read(byte_range))
 
     async def check_now(self, job_id: str) -> StoredJob:
         """See `Jobs.check_now`."""

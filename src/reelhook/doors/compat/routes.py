@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Query
 from reelhook.domain.caller import Scope
 from reelhook.domain.request import SHORT_CHARACTERS_MAX, VideoRequest, check_text
 from reelhook.doors.access import holder_of
+from reelhook.doors.client_calls import KeyedCreateRoute, create_within_rate
 from reelhook.doors.compat.estimates import EstimateResponse, estimate_response
 from reelhook.doors.compat.request import RENDER_VERSION, video_request
 from reelhook.doors.compat.schemas import (
@@ -26,9 +27,10 @@ from reelhook.doors.policy import KeyRoute, carries_inline_files, needs
 from reelhook.gateway import IdempotencyKey
 
 router = APIRouter(tags=["videos"], route_class=KeyRoute)
+creating = APIRouter(tags=["videos"], route_class=KeyedCreateRoute)
 
 
-@router.post("/api/generate", summary="Request a video")
+@creating.post("/api/generate", summary="Request a video")
 @needs(Scope.SUBMIT)
 @carries_inline_files
 async def generate(
@@ -40,7 +42,7 @@ async def generate(
     """Accept the request and respond at once; the provider is called after that.
 
     With an `Idempotency-Key` the same request can be sent again for 24 hours: it gets the first
-    response again, and nothing is rendered twice.
+    response again, whatever the key's rate, and nothing is rendered twice.
     """
     context = await context.within(body.project)
     options = context.options
@@ -56,7 +58,8 @@ async def generate(
         size = len(await context.request.body())
         fingerprint = await in_thread_if_large(size, partial(_fingerprint, body, version))
         key = IdempotencyKey(holder, idempotency_key, fingerprint)
-    created = await context.gateway.new_jobs.submit(
+    submit = partial(
+        context.gateway.new_jobs.submit,
         context.caller,
         video,
         own_url,
@@ -67,6 +70,7 @@ async def generate(
         callback_secret=body.callback_secret,
         callback_format=body.callback_format,
     )
+    created = await create_within_rate(context, submit, key)
     return GenerateResponse(
         job_id=created.job_id,
         title=video.title,
@@ -97,7 +101,9 @@ async def status(job_id: str, context: ContextOf) -> StatusResponse:
     """Return a job's status, for clients that missed a webhook."""
     stored = await context.gateway.jobs.job(context.caller, job_id)
     waiting = await context.gateway.waiting.of(context.caller, stored.job)
-    return status_response(stored, context.video_url(job_id), waiting)
+    has_poster = await context.gateway.content.with_poster(context.caller, [stored.job])
+    poster_url = context.poster_url(job_id) if has_poster else None
+    return status_response(stored, context.video_url(job_id), poster_url, waiting)
 
 
 def _video(body: GenerateBody, version: str, default_model: str | None) -> VideoRequest:

@@ -21,6 +21,7 @@ from reelhook.domain.request import (
 from reelhook.domain.waiting import Waiting
 from reelhook.doors.fields import ChosenProject, EndpointIds, Schema, Text, documented, is_absent
 from reelhook.doors.labels import LabelledBody, LabelledResponse, PriorityName, label_fields
+from reelhook.doors.media_urls import medium
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import StoredJob
 
@@ -41,9 +42,8 @@ Seed = Annotated[int, documented(minimum=0, maximum=SEED_MAX)]
 Size = Annotated[str, documented(pattern=f"^{SIZE}$")]
 Resolution = Annotated[str, documented(pattern=f"^({RESOLUTION})$")]
 NegativePrompt = Annotated[str, documented(minLength=1, maxLength=PROMPT_CHARACTERS_MAX)]
-References = Annotated[
-    list[UncheckedText], Field(fail_fast=True), documented(maxItems=REFERENCES_MAX)
-]
+Medium = Annotated[str, Field(strict=True), BeforeValidator(medium)]
+References = Annotated[list[Medium], Field(fail_fast=True), documented(maxItems=REFERENCES_MAX)]
 Fallbacks = Annotated[list[Name], Field(fail_fast=True), documented(maxItems=FALLBACKS_MAX)]
 
 
@@ -63,8 +63,10 @@ class GenerateBody(LabelledBody):
     seconds: Seconds | None = None
     size: Size | None = Field(None, description="Width x height, e.g. 1280x720")
     aspect_ratio: AspectRatio | None = Field(None, description="Instead of a size, e.g. 16:9")
-    image: UncheckedText | None = Field(None, description="The first image: a URL, or a data: URI")
-    last_frame: UncheckedText | None = Field(None, description="The last image, in the same form")
+    image: Medium | None = Field(
+        None, description="The first image: a URL, a data: URI, or the id of an upload"
+    )
+    last_frame: Medium | None = Field(None, description="The last image, in the same form")
     reference_images: References = Field(
         [], description="Images whose subjects or style the video has: URLs, or data: URIs"
     )
@@ -132,6 +134,7 @@ class StatusResponse(LabelledResponse):
     updated_at: str
     video_available: bool
     video_url: str | None
+    poster_url: str | None = Field(description="null while there is no poster")
     sora_job_id: str | None = Field(alias="sora_job_id")
     sora_status: str | None = Field(alias="sora_status")
     sora_progress: int = Field(alias="sora_progress")
@@ -144,9 +147,12 @@ class StatusResponse(LabelledResponse):
 
 
 def status_response(
-    stored: StoredJob, video_url: str, waiting: Waiting | None = None
+    stored: StoredJob,
+    video_url: str,
+    poster_url: str | None = None,
+    waiting: Waiting | None = None,
 ) -> StatusResponse:
-    """Return a job's status in the first client's terms."""
+    """Return a job's status in the first client's terms. `poster_url` None: it has no poster."""
     job = stored.job
     ready = job.status is Status.COMPLETED
     return StatusResponse(
@@ -159,6 +165,7 @@ def status_response(
         updated_at=iso(job.updated_at),
         video_available=ready,
         video_url=video_url if ready else None,
+        poster_url=poster_url,
         sora_job_id=job.provider_job_id,
         sora_status=_sora_status(job),
         sora_progress=job.progress,

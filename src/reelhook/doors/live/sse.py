@@ -7,41 +7,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Send
-from starlette.types import Scope as HttpScope
 
 from reelhook.domain.caller import Scope
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import sequence_of
 from reelhook.doors.context import Context, ContextOf
+from reelhook.doors.event_stream import HEARTBEAT_SECONDS, EventStream
 from reelhook.doors.limits import StreamSlots
 from reelhook.doors.policy import KeyRoute, needs
 from reelhook.gateway import StoredEvent
 
 router = APIRouter(tags=["jobs"], route_class=KeyRoute)
 STREAM_JOBS_MAX = 100
-HEARTBEAT_SECONDS = 15.0
 _NOT_FOR_BROWSERS = frozenset({"providerVideoUrl", "contentExpiresAt"})
-
-
-class EventStream(StreamingResponse):
-    """A response that holds a slot for as long as it lasts."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, events: AsyncGenerator[bytes, None], slots: StreamSlots) -> None:
-        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        super().__init__(events, headers=headers)
-        self._events = events
-        self._slots = slots
-
-    async def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> None:
-        """Send the events until either side ends the stream."""
-        try:
-            with self._slots.take():
-                await super().__call__(scope, receive, send)
-        finally:
-            await self._events.aclose()
 
 
 @router.get(

@@ -175,7 +175,9 @@ class EndpointResponse(Schema):
     headers: dict[str, str] = Field(description="Their names; the values are never shown")
     concurrency: int | None
     broadcast: bool
-    format: str = Field(description="The format of its bodies: reelhook, openai or vercel")
+    format: str = Field(
+        description="The format of its bodies: reelhook, reelhook+poster, openai or vercel"
+    )
     enabled: bool
     disabled: str | None = Field(description="operator, failing or gone (it responded with 410)")
     disabled_at: str | None

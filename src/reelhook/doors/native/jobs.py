@@ -1,6 +1,7 @@
 """Jobs: list, read, register, check now, cancel, adopt, abandon."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -8,7 +9,8 @@ from fastapi import APIRouter, Query, Response
 
 from reelhook.domain.caller import Scope
 from reelhook.domain.errors import InvalidRequestError
-from reelhook.doors.causes import maybe_cause
+from reelhook.domain.waiting import Waiting
+from reelhook.doors.causes import CauseResponse, maybe_cause
 from reelhook.doors.context import Context, ContextOf
 from reelhook.doors.native.job_filters import JobFilterOf
 from reelhook.doors.native.schemas import (
@@ -21,20 +23,44 @@ from reelhook.doors.native.schemas import (
     job_response,
 )
 from reelhook.doors.policy import KeyRoute, needs
-from reelhook.gateway import ALL_JOBS, Created, StoredJob, read_back
+from reelhook.gateway import ALL_JOBS, Created, ListedJob, StoredJob, read_back
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"], route_class=KeyRoute)
 
 
-def _response(context: Context, stored: StoredJob) -> JobResponse:
-    return job_response(
-        stored.listed, context.options.video_url(stored.job.id), waiting=stored.job.waiting
-    )
+async def _responses(
+    context: Context,
+    jobs: Sequence[ListedJob],
+    reasons: Mapping[str, Waiting],
+    queue_position: int | None = None,
+    cause: CauseResponse | None = None,
+) -> list[JobResponse]:
+    """Return jobs as clients read them, with links to their files."""
+    posters = await context.gateway.content.with_poster(context.caller, [one.job for one in jobs])
+    options = context.options
+    return [
+        job_response(
+            listed,
+            options.video_url(listed.job.id),
+            options.poster_url(listed.job.id) if listed.job.id in posters else None,
+            queue_position,
+            reasons.get(listed.job.id),
+            cause,
+        )
+        for listed in jobs
+    ]
+
+
+async def _response(context: Context, stored: StoredJob) -> JobResponse:
+    job = stored.job
+    reasons = {} if job.waiting is None else {job.id: job.waiting}
+    [response] = await _responses(context, [stored.listed], reasons)
+    return response
 
 
 async def _created(context: Context, created: Created) -> JobResponse:
     reading = context.gateway.jobs.job(context.caller, created.job_id)
-    return _response(context, await read_back(reading, jobId=created.job_id))
+    return await _response(context, await read_back(reading, jobId=created.job_id))
 
 
 @router.get("", summary="List jobs, newest first")
@@ -61,11 +87,7 @@ async def list_jobs(
     else:
         page = await gateway.jobs.jobs(caller, wanted, limit, cursor)
     reasons = await gateway.waiting.all_of(caller, [listed.job for listed in page.jobs])
-    video_url = context.options.video_url
-    jobs = [
-        job_response(listed, video_url(listed.job.id), waiting=reasons.get(listed.job.id))
-        for listed in page.jobs
-    ]
+    jobs = await _responses(context, page.jobs, reasons)
     return JobsResponse(jobs=jobs, next_cursor=page.next_cursor)
 
 
@@ -97,13 +119,11 @@ async def read(job_id: str, context: ContextOf) -> JobResponse:
     position = await gateway.jobs.queue_position(caller, stored.job)
     waiting = await gateway.waiting.of(caller, stored.job)
     cause = await gateway.attention.of_job(caller, stored.job)
-    return job_response(
-        stored.listed,
-        context.options.video_url(job_id),
-        position,
-        waiting,
-        maybe_cause(cause, caller),
+    reasons = {} if waiting is None else {job_id: waiting}
+    [response] = await _responses(
+        context, [stored.listed], reasons, position, maybe_cause(cause, caller)
     )
+    return response
 
 
 @router.get("/{job_id}/events", summary="Read a job's whole history")
@@ -121,7 +141,7 @@ async def events(job_id: str, context: ContextOf) -> EventsResponse:
 @needs(Scope.OPERATE)
 async def poll(job_id: str, context: ContextOf) -> JobResponse:
     """Read the job at its provider at once, and send webhooks if it changed."""
-    return _response(context, await context.gateway.jobs.check_now(context.caller, job_id))
+    return await _response(context, await context.gateway.jobs.check_now(context.caller, job_id))
 
 
 @router.post("/{job_id}/cancel", summary="Cancel a job")
@@ -132,7 +152,7 @@ async def cancel(job_id: str, context: ContextOf, body: CancelBody | None = None
     """
     force = body is not None and body.force
     stored = await context.gateway.jobs.cancel(context.caller, job_id, force=force)
-    return _response(context, stored)
+    return await _response(context, stored)
 
 
 @router.delete("/{job_id}", status_code=204, summary="Delete a job")
@@ -160,4 +180,4 @@ async def adopt(job_id: str, context: ContextOf, body: AdoptBody) -> JobResponse
 @needs(Scope.OPERATE)
 async def abandon(job_id: str, context: ContextOf) -> JobResponse:
     """Remove the job from the list of those in doubt. Otherwise it stays as it is."""
-    return _response(context, await context.gateway.in_doubt.abandon(context.caller, job_id))
+    return await _response(context, await context.gateway.in_doubt.abandon(context.caller, job_id))

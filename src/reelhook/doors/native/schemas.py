@@ -28,6 +28,7 @@ from reelhook.doors.fields import (
     maybe_project,
 )
 from reelhook.doors.labels import LabelledBody, LabelledResponse, label_fields
+from reelhook.doors.native.references import MaybeReferences, maybe_references
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import ListedJob
 
@@ -114,6 +115,7 @@ class JobResponse(LabelledResponse):
     code: str | None
     webhook_url: str | None
     video_url: str | None
+    poster_url: str | None = Field(description="null while there is no poster")
     created_at: str
     updated_at: str
     last_checked_at: str | None
@@ -135,6 +137,12 @@ class JobResponse(LabelledResponse):
     priority: str | None = Field(
         None, exclude_if=is_absent, description="low or high; absent: normal"
     )
+    resolution: str | None = Field(None, exclude_if=is_absent)
+    negative_prompt: str | None = Field(
+        None, exclude_if=is_absent, description="Absent in lists, because it may be long"
+    )
+    audio: bool | None = Field(None, exclude_if=is_absent)
+    references: MaybeReferences = None
 
 
 class JobsResponse(Schema):
@@ -222,11 +230,12 @@ class ErrorResponse(Schema):
 def job_response(
     listed: ListedJob,
     video_url: str,
+    poster_url: str | None = None,
     queue_position: int | None = None,
     waiting: Waiting | None = None,
     waiting_for: CauseResponse | None = None,
 ) -> JobResponse:
-    """Return the fields of a job that clients may read."""
+    """Return the fields of a job that clients may read. `poster_url` None: it has no poster."""
     job = listed.job
     return JobResponse(
         job_id=job.id,
@@ -250,6 +259,7 @@ def job_response(
         code=job.code,
         webhook_url=listed.webhook_url,
         video_url=video_url if job.status is Status.COMPLETED else None,
+        poster_url=poster_url,
         created_at=iso(job.created_at),
         updated_at=iso(job.updated_at),
         last_checked_at=maybe_iso(listed.checked_at),
@@ -260,6 +270,10 @@ def job_response(
         stopped=job.stopped,
         project=maybe_project(job.project),
         priority=Priority(job.priority).word if job.priority else None,
+        resolution=listed.resolution,
+        negative_prompt=listed.negative_prompt,
+        audio=listed.audio,
+        references=maybe_references(listed),
         **label_fields(job),
     )
 

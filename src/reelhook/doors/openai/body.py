@@ -1,6 +1,7 @@
 """The body of a request for a video, as JSON or as a form, where every value is text."""
 
 import json
+import re
 from typing import Annotated, Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
@@ -30,6 +31,7 @@ from reelhook.domain.request import (
     SHORT_CHARACTERS_MAX,
     SIZE,
 )
+from reelhook.domain.upload import UPLOAD
 from reelhook.doors.fields import EndpointIds
 from reelhook.doors.json_shape import parsed_bytes
 from reelhook.doors.labels import with_few_names
@@ -204,10 +206,13 @@ def _referenced(reference: Any) -> str:
     fields = reference if isinstance(reference, dict) else {}
     if isinstance(url := fields.get("image_url"), str):
         return url
+    if isinstance(file_id := fields.get("file_id"), str) and re.fullmatch(UPLOAD, file_id):
+        return file_id
     if "file_id" in fields:
         raise InvalidRequestError(
             "input_reference.file_id",
-            "reelhook keeps no uploaded files with ids; send the image itself, or its image_url",
+            "input_reference.file_id must be the id of an upload (POST /api/uploads); or send the "
+            "image itself, or its image_url",
         )
     raise InvalidRequestError(
         "input_reference", "input_reference must be a file, or an object with image_url"

@@ -3,12 +3,13 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 
 from reelhook.domain.caller import Scope
 from reelhook.domain.errors import NotFoundError
+from reelhook.domain.file_errors import PosterNotFoundError
 from reelhook.doors.context import ContextOf
-from reelhook.doors.file_stream import FILE_RESPONSES, ByteRange, IfRange, stream_video
+from reelhook.doors.file_stream import FILE_RESPONSES, WantedFile, stream
 from reelhook.doors.openai.ids import job_id_of
 from reelhook.doors.openai.openapi import ERRORS
 from reelhook.doors.policy import KeyRoute, needs
@@ -18,20 +19,18 @@ router = APIRouter(
 )
 Variant = Annotated[
     Literal["video", "thumbnail", "spritesheet"],
-    Query(description="Only videos have files here; for the others the response is 404"),
+    Query(description="The thumbnail is the video's poster, if it has one; no spritesheet exists"),
 ]
 
 
 class VariantNotFoundError(NotFoundError):
-    """A video has no such variant. The same for every provider: none of them is asked for one."""
+    """A video has no such variant. Providers are asked for none."""
 
     code = "variant_not_found"
 
-    def __init__(self, variant: str) -> None:
+    def __init__(self, variant: str, reason: str) -> None:
         super().__init__(variant)
-        self.message = (
-            f"This video has no {variant}: providers make only the video; leave variant out"
-        )
+        self.message = f"This video has no {variant}: {reason}; leave variant out for the video"
 
 
 @router.head("/{video_id}/content", include_in_schema=False)
@@ -45,14 +44,19 @@ class VariantNotFoundError(NotFoundError):
 async def content(
     video_id: str,
     context: ContextOf,
+    wanted: WantedFile,
     variant: Variant = "video",
-    byte_range: ByteRange = None,
-    if_range: IfRange = None,
-) -> StreamingResponse:
+) -> Response:
     """Return the finished file, or the range of it that is asked for; 404 before it is finished."""
-    job_id = job_id_of(video_id)
-    if variant != "video":
+    job_id, files = job_id_of(video_id), context.gateway.content
+    if variant == "spritesheet":
         await context.gateway.jobs.job(context.caller, job_id)
-        raise VariantNotFoundError(variant)
+        raise VariantNotFoundError(variant, "none is made")
+    if variant == "thumbnail":
+        try:
+            poster = await files.poster(context.caller, job_id)
+        except PosterNotFoundError as error:
+            raise VariantNotFoundError(variant, error.reason) from None
+        return await stream(context, poster, wanted)
     await context.gateway.client_calls.used(context.caller, job_id)
-    return await stream_video(context, job_id, byte_range, if_range)
+    return await stream(context, await files.video(context.caller, job_id), wanted)

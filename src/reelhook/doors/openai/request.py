@@ -10,7 +10,7 @@ from reelhook.domain.request import (
     check_file,
     check_text,
 )
-from reelhook.domain.request_media import MEDIA_FIELDS
+from reelhook.domain.request_media import MEDIA_FIELDS, is_url
 from reelhook.doors.context import HttpOptions
 from reelhook.doors.openai.body import OwnBody, VideoBody
 
@@ -54,6 +54,8 @@ async def check_files(options: HttpOptions, body: VideoBody, request: VideoReque
             continue
         with naming_image(body):
             check_file(file, field, kind)
+            if not is_url(file):
+                continue
             await options.check_url(file, field=field, media=True)
 
 

@@ -9,7 +9,7 @@ from reelhook.domain.catalog import ModelRoute
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.model import lines_of, ratio_of
 from reelhook.domain.request import RESOLUTION, SIZE, VideoRequest, check_file
-from reelhook.domain.request_media import MEDIA_FIELDS
+from reelhook.domain.request_media import MEDIA_FIELDS, is_url
 from reelhook.doors.context import HttpOptions
 from reelhook.doors.vercel.body import OWN, FrameImage, OwnFields, VideoModelBody
 from reelhook.doors.vercel.files import file_uri, kind_of
@@ -71,6 +71,7 @@ async def check_urls(options: HttpOptions, url: str | None, request: VideoReques
         for file in (given,) if isinstance(given, str) else given or ():
             if not file.startswith("data:"):
                 check_file(file, field, kind)
+            if is_url(file):
                 await options.check_url(file, field=field, media=True)
 
 

@@ -67,10 +67,8 @@ async def videos_of(stack: AsyncExitStack, context: Context, job_id: str) -> Vid
     by_url = {"type": "url", "url": url, "mediaType": DEFAULT_TYPE}
     if not is_private(url):
         return Videos(by_url)
-    content = await stack.enter_async_context(
-        await context.gateway.content.open(context.caller, job_id)
-    )
-    file = file_download(content, None)
+    video = await context.gateway.content.video(context.caller, job_id)
+    file = file_download(await stack.enter_async_context(video.open()), None)
     length = file.headers.get("Content-Length")
     if length is None or int(length) > BASE64_BYTES_MAX:
         size = f"larger than {BASE64_BYTES_MAX // MIB} MiB"

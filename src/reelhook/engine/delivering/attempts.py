@@ -37,6 +37,13 @@ log = structlog.get_logger()
 RECORD_WAIT_SECONDS = 1.0
 DURATION_MILLISECONDS_MAX = 2**31 - 1
 """The largest duration that the column of an attempt holds: 24 days."""
+SECRET_LOCKED = WebhookResponse(
+    0,
+    error="secret_locked",
+    detail="The request's callback secret can't be decrypted here; start reelhook with its "
+    "encryption key in REELHOOK_ENCRYPTION_KEYS",
+)
+"""The attempt at a delivery that can't be signed. Nothing is sent."""
 
 
 class Attempts:
@@ -76,6 +83,10 @@ class Attempts:
             return True  # another worker has it by now
         endpoint = self._queue.queue(delivery.endpoint_id).endpoint
         flight.started_at = self._clock.now()
+        if flight.due.locked:
+            attempt = _attempt(flight, SECRET_LOCKED, probe=False)
+            await self._record(flight, endpoint, attempt, says_nothing=True)
+            return True
         probe = endpoint.health.open and not delivery.is_retry_due(flight.started_at)
         begun = asyncio.get_running_loop().time()
         response = await self._send(flight, self._request(flight.due, endpoint, flight.started_at))
@@ -88,19 +99,22 @@ class Attempts:
             took = _milliseconds_since(begun)
             response = WebhookResponse(took, error="superseded", detail="The job has ended")
         attempt = _attempt(flight, response, probe=probe)
-        await self._record(flight, endpoint, attempt, preempted=preempted)
+        await self._record(flight, endpoint, attempt, says_nothing=preempted)
         return not preempted
 
     async def _record(
-        self, flight: InFlight, endpoint: Endpoint, attempt: Attempt, *, preempted: bool
+        self, flight: InFlight, endpoint: Endpoint, attempt: Attempt, *, says_nothing: bool
     ) -> None:
-        """Record an attempt at an endpoint, given as it was when the attempt began."""
+        """Record an attempt at an endpoint, given as it was when the attempt began.
+
+        `says_nothing`: the endpoint's health does not depend on it.
+        """
         now = self._clock.now()
         before = after = self._queue.queue(endpoint.id).endpoint
-        if not preempted:
+        if not says_nothing:
             after = before.responded(attempt.response, now, probe=endpoint.health.open)
             self._keep(before, after)
-        still_open = before.health.open and after.health.open
+        still_open = before.health.open and after.health.open and not flight.due.locked
         if still_open:
             await self._probing.gather()
         jitter = self._random.getrandbits(32)

@@ -6,7 +6,7 @@ due, so another process sends them again after a crash, with the same `webhook-i
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from random import Random
 
@@ -113,7 +113,10 @@ class Deliver:
             limit=READY_MAX,
             busy=busy,
             probes=probes,
+            probes_alone=self._probing.alone,
         )
+        if due.probes_put_off:
+            self._probing.put_off()
         self._endpoints_version = version
         endpoints = [found for found in due.endpoints if not self._is_locked(found)]
         self._probing.sent(sum(found.endpoint.health.open for found in endpoints), now)
@@ -131,7 +134,7 @@ class Deliver:
         The pause uses no attempt. So the endpoint delays no other, however much waits for it.
         """
         endpoint = found.endpoint
-        if not found.locked:
+        if not endpoint.locked:
             self._locked.discard(endpoint.id)
             return False
         self._queue.pause(endpoint.id, self._clock.now(), self._random)
@@ -147,7 +150,11 @@ class Deliver:
             self._resting = True
             self._resting_probes = frozenset(self._attempts.probed)
             self._attempts.probed.clear()
-            self.tasks.spawn(self._store.rest_endpoints(endpoint_ids), self._rested)
+            self.tasks.spawn(self._rest_calmly(endpoint_ids), self._rested)
+
+    async def _rest_calmly(self, endpoint_ids: Sequence[str]) -> None:
+        await self._probing.calm(self._probing.deadline())
+        await self._store.rest_endpoints(endpoint_ids)
 
     def _rested(self) -> None:
         self._resting = False
@@ -204,6 +211,7 @@ class Deliver:
         self._forget_changed()
         now = self._clock.now()
         while not self.tasks.draining and (due := self._queue.take(now)):
+            self._probing.webhook()
             self._start(due, now)
         if self._queue.has_probes and not self._sending_probes and not self.tasks.draining:
             self._sending_probes = True
@@ -213,7 +221,9 @@ class Deliver:
 
     async def _send_probes(self) -> None:
         """Start the ready probes one by one, so that no other delivery waits for several."""
+        deadline = self._probing.deadline()
         while not self.tasks.draining:
+            await self._probing.calm(deadline)
             self._forget_changed()
             now = self._clock.now()
             due = self._queue.take_probe(now)
@@ -246,6 +256,8 @@ class Deliver:
 
     def _finish(self, due: DueDelivery) -> None:
         del self._in_flight[due.delivery.id]
+        if not self._queue.queue(due.delivery.endpoint_id).endpoint.health.open:
+            self._probing.webhook()
         self._finished.add(due.delivery.id)
         if self._queue.release(due):
             self.signal.set()  # the endpoint may have more

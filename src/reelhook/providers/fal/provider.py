@@ -62,6 +62,11 @@ _ENDS = frozenset(range(400, 500)) - {401, 403, 408, 425, 429}
 """Statuses of a result that mean that the app has ended the request."""
 _INVALID = frozenset({400, 413, 422})
 _PROBE = "fal-ai/veo3/requests/00000000-0000-0000-0000-000000000000"
+_LARGE_RESULT_BYTES = 10_000
+_RESULT_SECONDS = 3600.0
+_LARGE_RESULT_SECONDS = 360.0
+"""The times for which fal keeps a result, and one of 10 kB or more. Source: fal's documentation,
+"Queue"."""
 
 
 class Fal(ExpiringProvider):
@@ -125,7 +130,9 @@ class Fal(ExpiringProvider):
 
     def _result(self, provider_job_id: str, response: ProviderResponse) -> Report:
         if response.ok:
-            return _file(response)
+            small = len(response.body or b"") < _LARGE_RESULT_BYTES
+            seconds = _RESULT_SECONDS if small else _LARGE_RESULT_SECONDS
+            return self.with_expiry(_file(response), seconds)
         if kind := _kind(response):  # the app's own error, or fal's about its runner
             code = response.status if response.status in _INVALID else None
             failure = failure_from({"type": kind, "code": code, "message": error_message(response)})

@@ -72,7 +72,9 @@ async def download(
     response = await _first(files, sources, headers)
     try:
         async with aclosing(_chunks(response)) as chunks:
-            yield Content(response.status, _forwarded_headers(response), chunks)
+            yield Content(
+                response.status, _forwarded_headers(response), chunks, _ends_by_closing(response)
+            )
     finally:
         response.close()
 
@@ -172,6 +174,12 @@ def _plain(response: ClientResponse) -> ClientResponse:
 def _forwarded_headers(response: ClientResponse) -> dict[str, str]:
     headers = response.headers
     return {name: headers[name] for name in _FORWARDED if name in headers}
+
+
+def _ends_by_closing(response: ClientResponse) -> bool:
+    """Return True if neither a length nor chunks say where the body ends (RFC 9112, 6.3)."""
+    coding = response.headers.get("Transfer-Encoding", "").strip().lower()
+    return "Content-Length" not in response.headers and not coding.endswith("chunked")
 
 
 async def _chunks(response: ClientResponse) -> AsyncGenerator[bytes, None]:

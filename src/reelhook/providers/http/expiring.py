@@ -2,15 +2,31 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import ClassVar
 
 from reelhook.domain.errors import ContentMissingError, ProviderError
-from reelhook.domain.report import Failed, Finished, Missing, Reading
+from reelhook.domain.report import Failed, Finished, Missing, Reading, Report
 from reelhook.ports import Content
 from reelhook.providers.http.provider import HttpProvider
 
 
 class ExpiringProvider(HttpProvider):
     """A provider whose job is read again, once, for a fresh address when the known one fails."""
+
+    file_seconds: ClassVar[float | None] = None
+    """The documented time for which a finished file can be fetched, if no response reports it."""
+
+    def with_expiry(self, report: Report, seconds: float | None = None) -> Report:
+        """Return a report with the time until which its file can be fetched, if that is known.
+
+        It counts from now: the report has just been read. `seconds` are those of this file, by
+        default `file_seconds`.
+        """
+        seconds = self.file_seconds if seconds is None else seconds
+        if seconds is None or not isinstance(report, Finished) or report.expires_at is not None:
+            return report
+        return replace(report, expires_at=int(self.now() + seconds))
 
     async def get(self, provider_job_id: str) -> Reading:
         """Read one job."""

@@ -151,6 +151,10 @@ class HttpProvider(ABC):
     learnt: str = ""
     """See `Provider.learnt`."""
 
+    def lacking_field(self, request: VideoRequest) -> InvalidRequestError | None:
+        """Return None: the models' limits say all that is known."""
+        return None
+
     def prepared(self, request: VideoRequest, job_id: str) -> VideoRequest:
         """Return the request unchanged."""
         return request

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import assert_never
 
 from aiohttp import FormData
 from yarl import URL
@@ -31,7 +30,7 @@ from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.http.submit_outcome import outcome
 from reelhook.providers.openai.fields import size_of
 from reelhook.providers.openai.refusals import definite_refusal
-from reelhook.providers.openai.request import encoding_of, form_of, json_of, refusal_before_sending
+from reelhook.providers.openai.request import content_of, encoding_of, refusal_before_sending
 from reelhook.providers.openai.server import OpenAIServer
 from reelhook.providers.openai.server_kind import FACTS, Encoding, ServerKind, kind_of
 from reelhook.providers.openai.video import report
@@ -99,16 +98,11 @@ class Create:
         encoding: Encoding,
         deadline: float,
         may_send: Callable[[], bool],
-    ) -> ProviderResponse | NotSent | InDoubt:
-        match encoding:
-            case Encoding.JSON:
-                content = json_of(request, self._server)
-                return await self._send(self._url, content, deadline, may_send)
-            case Encoding.FORM:
-                form = form_of(request, self._server)
-                return await self._send(self._url, form, deadline, may_send)
-            case _:
-                assert_never(encoding)
+    ) -> ProviderResponse | NotSent | InDoubt | Refused:
+        content = await content_of(request, self._server, encoding)
+        if isinstance(content, Refused):
+            return content
+        return await self._send(self._url, content, deadline, may_send)
 
     async def _remix(
         self,

@@ -10,10 +10,12 @@ that the API lacks.
 
 from collections.abc import Mapping
 
+from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.model import ratio_of
+from reelhook.domain.problem import Problem
 from reelhook.domain.report import Refused
 from reelhook.domain.request import VideoRequest
-from reelhook.providers.http.request_fields import refusal
+from reelhook.providers.http.request_fields import FIELDS, refusal
 from reelhook.providers.openai.server_kind import FACTS, ServerKind
 
 _SIZE = {"resolution": "size"}
@@ -56,6 +58,15 @@ def size_of(request: VideoRequest) -> str | None:
         return request.size
     long, short = wide
     return f"{long}x{short}" if request.aspect_ratio == _WIDE else f"{short}x{long}"
+
+
+def lacking_field(request: VideoRequest, kind: ServerKind) -> InvalidRequestError | None:
+    """Return the refusal of a field that a server of this kind lacks; None if there is none."""
+    for field in FIELDS:
+        if getattr(request, field) not in {None, ()} and field not in NAMES[kind]:
+            title = FACTS[kind].title
+            return InvalidRequestError(field, Problem.NOT_TAKEN_BY_MODEL, model=title)
+    return None
 
 
 def refusal_of_fields(request: VideoRequest, kind: ServerKind) -> Refused | None:

@@ -13,6 +13,7 @@ from yarl import URL
 from reelhook.core.offload import run_in_thread_if_large
 from reelhook.domain.errors import (
     CursorRefusedError,
+    InvalidRequestError,
     ListingUnsupportedError,
     ProviderError,
     ResponseTooLargeError,
@@ -37,6 +38,7 @@ from reelhook.providers.openai.check import Check, advice_on
 from reelhook.providers.openai.content import content_or_missing
 from reelhook.providers.openai.create import Create
 from reelhook.providers.openai.enclosed import enclosed
+from reelhook.providers.openai.fields import lacking_field
 from reelhook.providers.openai.probe import Probed, probe
 from reelhook.providers.openai.server import OpenAIServer
 from reelhook.providers.openai.server_kind import ModelName, ServerKind
@@ -93,6 +95,12 @@ class OpenAI(HttpProvider):
     @learnt.setter
     def learnt(self, text: str) -> None:
         self._server.learnt = text
+
+    def lacking_field(self, request: VideoRequest) -> InvalidRequestError | None:
+        """Return the refusal of a field that the server, whose kind is known, lacks."""
+        if not self._server.is_known or request.remix_of is not None:
+            return None  # of a remix, only the prompt is sent
+        return lacking_field(request, self._server.kind)
 
     def prepared(self, request: VideoRequest, job_id: str) -> VideoRequest:
         """Name the only model of the server if none is named; mark the name if listings show it."""

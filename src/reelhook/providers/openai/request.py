@@ -6,13 +6,13 @@ an image twice: SGLang and FastVideo read `reference_url`, vLLM-Omni `image_refe
 of that ratio, from the sizes that OpenAI's documentation lists. See `fields` for the others.
 """
 
-import binascii
 import json
-from base64 import b64decode
 from io import BytesIO
 
 from aiohttp import FormData
 
+from reelhook.core.offload import convert_in_thread_if_large
+from reelhook.domain.media import File, file_of
 from reelhook.domain.report import Refused
 from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.json_fields import encodable
@@ -28,6 +28,10 @@ _NO_URL = "{title} takes images as files only, not by URL: give it as data:image
 _NO_NAME = "providerOptions has a name with control characters; remove them"
 
 
+class _NotBase64Error(ValueError):
+    """An image in the request is not valid base64."""
+
+
 def refusal_before_sending(request: VideoRequest, server: OpenAIServer) -> Refused | None:
     """Return why this API can't express a request. Omitting a field would cost money as well."""
     facts = server.facts
@@ -35,12 +39,8 @@ def refusal_before_sending(request: VideoRequest, server: OpenAIServer) -> Refus
         return refused
     if not all(encodable(name).isprintable() for name in request.options):
         return Refused("invalid_request", _NO_NAME)
-    if request.image is not None and request.image.startswith("data:"):
-        try:
-            _decoded_image(request.image)
-        except ValueError:
-            return Refused("invalid_request", _NO_IMAGE)
-    elif request.image is not None and facts.image_urls is False:
+    is_url = request.image is not None and not request.image.startswith("data:")
+    if is_url and facts.image_urls is False:
         return Refused("invalid_request", _NO_URL.format(title=facts.title))
     return None
 
@@ -61,8 +61,24 @@ def _needs_json(image: str, server: OpenAIServer) -> bool:
     return server.kind is ServerKind.TENSORRT_LLM and not image.startswith("data:")
 
 
-def json_of(request: VideoRequest, server: OpenAIServer) -> bytes:
+async def content_of(
+    request: VideoRequest, server: OpenAIServer, encoding: Encoding
+) -> bytes | FormData | Refused:
+    """Return a create's content in this encoding, or why there is none.
+
+    A large image is converted in a thread.
+    """
+    form = _json_of if encoding is Encoding.JSON else _form_of
+    try:
+        size = len(request.image or "")
+        return await convert_in_thread_if_large(size, lambda: form(request, server))
+    except _NotBase64Error:
+        return Refused("invalid_request", _NO_IMAGE)
+
+
+def _json_of(request: VideoRequest, server: OpenAIServer) -> bytes:
     """Return a create's JSON: the common parameters over the user's options."""
+    _decoded_image(request)  # the server gets it as it is, but not a wrong one
     common = _common(request, server)
     if request.image is not None:
         if server.kind is ServerKind.TENSORRT_LLM:  # openai_protocol.py: a text, or a list of them
@@ -72,7 +88,7 @@ def json_of(request: VideoRequest, server: OpenAIServer) -> bytes:
     return json.dumps(merged(request.options, common)).encode()
 
 
-def form_of(request: VideoRequest, server: OpenAIServer) -> FormData:
+def _form_of(request: VideoRequest, server: OpenAIServer) -> FormData:
     """Return a create's form. An image in the request becomes a file, a URL stays a URL."""
     merged_fields = merged(request.options, _common(request, server))
     # With a last frame, both are already in one list.
@@ -82,10 +98,11 @@ def form_of(request: VideoRequest, server: OpenAIServer) -> FormData:
         merged_fields["image_reference"] = {"image_url": image}
     fields = {encodable(name): _text(value) for name, value in merged_fields.items()}
     form = FormData(fields, default_to_multipart=True)
-    if image is not None and image.startswith("data:"):
-        kind, content = _decoded_image(image)
+    file = _decoded_image(request)
+    if file is not None and image is not None:
+        kind = file.content_type
         filename = f"image.{kind.rpartition('/')[2].partition('+')[0]}"
-        form.add_field("input_reference", BytesIO(content), filename=filename, content_type=kind)
+        form.add_field("input_reference", BytesIO(file.body), filename=filename, content_type=kind)
     return form
 
 
@@ -107,10 +124,10 @@ def _text(value: object) -> str:
     return encodable(value) if isinstance(value, str) else json.dumps(value)
 
 
-def _decoded_image(uri: str) -> tuple[str, bytes]:
-    """Return the media type and the content of a `data:` URI. Raises `ValueError`."""
-    head, _, content = uri.partition(",")
-    try:
-        return head.removeprefix("data:").partition(";")[0], b64decode(content, validate=True)
-    except binascii.Error as error:
-        raise ValueError(str(error)) from None
+def _decoded_image(request: VideoRequest) -> File | None:
+    """Return the image that the request contains; None if it has none. Raises `_NotBase64Error`."""
+    if request.image is None or not request.image.startswith("data:"):
+        return None
+    if (file := file_of(request.image)) is None:
+        raise _NotBase64Error
+    return file

@@ -39,6 +39,7 @@ class OpenAIServer:
         self.encoding: Encoding | None = None
         self.echoes = False
         self._ask = ask
+        self._is_probed = False
         self._asking = asyncio.Lock()
         self._next_at = -inf
 
@@ -46,6 +47,11 @@ class OpenAIServer:
     def facts(self) -> ServerFacts:
         """The known facts about servers of its kind."""
         return FACTS[self.kind]
+
+    @property
+    def is_known(self) -> bool:
+        """Return True if the kind is known, or if a probe has shown that it is none of them."""
+        return self._is_probed or self.kind is not ServerKind.UNKNOWN
 
     @property
     def shows_marks(self) -> bool:
@@ -84,7 +90,7 @@ class OpenAIServer:
             return False
         if kind is not self.kind is not ServerKind.UNKNOWN:
             self.encoding, self.echoes = None, False  # they belong to the previous server
-        self.kind, self.models = kind, probed.served
+        self.kind, self.models, self._is_probed = kind, probed.served, True
         return True
 
     # -- remembering ------------------------------------------------------------------------------

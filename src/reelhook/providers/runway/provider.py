@@ -7,6 +7,7 @@ docs.dev.runwayml.com/errors/task-failures. Runway has no listing and no webhook
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from reelhook.domain.report import (
     Accepted,
@@ -62,6 +63,8 @@ class Runway(ExpiringProvider):
     traits = Capabilities(poll_seconds_min=5.0)  # "at most every five seconds" per task
     models = MODELS
     rates = RATES
+    file_seconds = 24 * 3600.0
+    """Source: Runway's API documentation, "Outputs": URLs expire within 24 to 48 hours."""
 
     def authorization(self, key: str | None) -> dict[str, str]:
         """Return the headers with the key and the API's version."""
@@ -86,7 +89,8 @@ class Runway(ExpiringProvider):
 
     async def get(self, provider_job_id: str) -> Reading:
         """Read one task."""
-        return await self.reading(self.job_path(provider_job_id), report)
+        reading = await self.reading(self.job_path(provider_job_id), report)
+        return replace(reading, report=self.with_expiry(reading.report))
 
     async def cancel(self, provider_job_id: str) -> bool:
         """Cancel an unfinished task.

@@ -42,6 +42,8 @@ class XAI(ExpiringProvider):
     jobs_path = "videos"
     traits = Capabilities(cancels=False)
     models = MODELS
+    file_seconds = 24 * 3600.0
+    """Source: xai-sdk 1.21.0, the documentation of `video.url`."""
 
     async def submit(
         self,
@@ -69,7 +71,7 @@ class XAI(ExpiringProvider):
             read = Progress(running=False)
         if read is None:
             raise not_understood(response, _STATUS)
-        return Reading(read)
+        return Reading(self.with_expiry(read))
 
     async def check(self) -> str:
         """List the video models that the key may use."""

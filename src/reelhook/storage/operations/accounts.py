@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reelhook.domain.account_status import HEALTHY, AccountStatus
+from reelhook.domain.archive_pause import ArchivePause, PauseCause
 from reelhook.domain.event import Instant
 from reelhook.domain.waiting import Waiting
 from reelhook.ports import AccountRecord, Lease
@@ -21,6 +22,9 @@ _STATUS_COLUMNS = (
     "reads_response",
     "unauthorized_since",
     "stretched_since",
+    "archive_paused_since",
+    "archive_pause_cause",
+    "archive_pause_message",
 )
 """The columns of `AccountStatus`, in its order."""
 
@@ -50,7 +54,7 @@ def save_status(
         return
     yield Statement(
         f"INSERT INTO accounts (id, {', '.join(_STATUS_COLUMNS)})"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+        f" VALUES ({', '.join(f'?{n}' for n in range(1, len(_STATUS_COLUMNS) + 2))})"
         " ON CONFLICT (id) DO UPDATE SET "
         + ", ".join(f"{name} = excluded.{name}" for name in _STATUS_COLUMNS),
         (
@@ -63,6 +67,7 @@ def save_status(
             *_waiting_values(account_status.reads),
             account_status.unauthorized_since,
             account_status.stretched_since,
+            *_pause_values(account_status.archive),
         ),
     )
 
@@ -85,7 +90,8 @@ def records() -> Operation[dict[str, AccountRecord]]:
 
 def _status_of(values: Sequence[Any]) -> AccountStatus:
     unauthorized, stretched, reads_until, creates_until, *waiting = values
-    creates, reads, since = waiting[:2], waiting[2:4], waiting[4:]
+    creates, reads, pause = waiting[:2], waiting[2:4], waiting[6:]
+    unauthorized_since, stretched_since = waiting[4:6]
     return AccountStatus(
         unauthorized,
         stretched,
@@ -93,7 +99,9 @@ def _status_of(values: Sequence[Any]) -> AccountStatus:
         creates_until,
         _waiting_of(*creates),
         _waiting_of(*reads),
-        *since,
+        unauthorized_since,
+        stretched_since,
+        _pause_of(*pause),
     )
 
 
@@ -103,3 +111,14 @@ def _waiting_values(waiting: Waiting | None) -> tuple[Instant | None, str | None
 
 def _waiting_of(since: Instant | None, last_response: str | None) -> Waiting | None:
     return None if since is None or last_response is None else Waiting(since, last_response)
+
+
+def _pause_values(pause: ArchivePause | None) -> tuple[Instant | None, str | None, str | None]:
+    return (None, None, None) if pause is None else (pause.since, pause.cause.value, pause.message)
+
+
+def _pause_of(since: Instant | None, cause: str | None, message: str | None) -> ArchivePause | None:
+    # A newer process may know more causes.
+    if since is None or cause not in list(PauseCause):
+        return None
+    return ArchivePause(since, PauseCause(cause), message or "")

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Sequence
 from reelhook.domain.audit import AuditEntry
 from reelhook.domain.event import Instant, job_id_of
 from reelhook.domain.job import Job
+from reelhook.domain.request import VideoRequest
 from reelhook.ports import Change, ClientTry, Lease, NewJob, Settlement
 from reelhook.storage.operation import ConflictKeys
 
@@ -67,6 +68,11 @@ def of_doubt(
 ) -> ConflictKeys:
     """Return the key of settling one job's doubt."""
     return (job_id,)
+
+
+def of_prepared(job: Job, request: VideoRequest, lease: Lease | None) -> ConflictKeys:
+    """Return the key of the files of a waiting job."""
+    return (job.id,)
 
 
 def of_use(call_hash: str, job_id: str) -> ConflictKeys:

@@ -52,7 +52,7 @@ def delete(
     hashes = yield from files.of_job(job_id)
     yield Statement(_CLEAR, (job_id, now))
     yield Statement("DELETE FROM job_files WHERE job_id = ?1", (job_id,))
-    yield from files.remove_unused(job.project, hashes)
+    yield from files.remove_unused(job.project, hashes, now)
     yield Statement("DELETE FROM deliveries WHERE job_id = ?1", (job_id,))
     yield Statement("DELETE FROM job_metadata WHERE job_id = ?1", (job_id,))
     yield Statement(_EMPTY_EVENTS, (job_id, b""))

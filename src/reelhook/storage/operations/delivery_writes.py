@@ -58,13 +58,18 @@ def offer(event: Event, other_body: Callable[[str, Event], bytes | None]) -> Ope
             body = other_body(body_format, event)
             if body is None:
                 continue  # the format does not report it
-            yield Statement(_ADD_BODY, (before.id, event.sequence, body_format, body))
+            yield add_body(before.id, event.sequence, body_format, body)
         after = before.offer(event.sequence, event.kind, event.occurred_at)
         yield from _move(before, after)
         yield from _record_dropped(before, after, UndeliveredReason.SUPERSEDED, event.occurred_at)
         yield from endpoint_wakeups.lower(before.endpoint_id, next_at, after.due_at)
         if kind == EndpointKind.URL and disabled == Disabled.FAILING:
             yield from endpoint_writes.probe_again(before.endpoint_id, event.occurred_at)
+
+
+def add_body(delivery_id: int, sequence: int, body_format: str, body: bytes) -> Statement:
+    """Return the statement that stores an event's body in another format than the default one."""
+    return Statement(_ADD_BODY, (delivery_id, sequence, body_format, body))
 
 
 def settle(settlement: Settlement) -> Operation[Delivery | None]:

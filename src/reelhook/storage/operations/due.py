@@ -162,11 +162,13 @@ def due(
     limit: int,
     busy: frozenset[str],
     probes: int = PROBES_READ,
+    probes_alone: bool = False,
 ) -> Operation[DueDeliveries]:
     """Return the oldest due deliveries of the endpoints of these lanes that are not busy.
 
     If many endpoints wait, each gets a smaller share. For endpoints with an open breaker at most
-    `probes` deliveries are returned, longest waiting first; with 0 they are not read.
+    `probes` deliveries are returned, longest waiting first; with 0 they are not read. With
+    `probes_alone` they are not read either if any other delivery is due.
     """
     if not lanes:
         return DueDeliveries((), None)
@@ -181,6 +183,9 @@ def due(
     for row in rows:
         if row[0] is not None:
             due_query.take(row)
+    put_off = probes_alone and bool(due_query.open) and bool(due_query.due)
+    if put_off:
+        due_query.open.clear()
     unread = sorted(due_query.open, key=lambda item: (item[0], item[1][0]))[:most]
     while unread and len(due_query.probes) < probes:
         read_now, unread = unread[:probes], unread[probes:]
@@ -195,9 +200,11 @@ def due(
         (*found, *probed[:probes]),
         min(due_query.later, default=None),
         left=bool(unread)
+        or put_off
         or len(probed) > probes
         or any(0 < full == due_query.read[kind] for kind, full in zip(_KINDS, read, strict=True)),
         early=tuple(due_query.early),
+        probes_put_off=put_off,
     )
 
 

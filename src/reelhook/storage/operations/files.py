@@ -1,16 +1,21 @@
 """Operations on the files of requests. A file is stored before the first job that refers to it.
 
-So a large file delays no other write. A job holds its files by rows of `job_files`; a file without
-any is removed: at once with its last job's request, or by retention.
+So a large file delays no other write. A job holds its files by rows of `job_files`, and an upload
+holds one for a day. A file that nothing holds is removed: at once with its last job's request, or
+by retention.
 """
 
 from collections.abc import Sequence
 
 from reelhook.domain.event import Instant
+from reelhook.domain.job import Job
 from reelhook.domain.media import File
+from reelhook.domain.request import VideoRequest
 from reelhook.domain.request_media import stored_files
-from reelhook.ports import NewJob, Position, Removal
+from reelhook.ports import Lease, NewJob, Position, Removal
 from reelhook.storage.operation import Operation, Statement, concurrently, query
+from reelhook.storage.operations.leases import holds
+from reelhook.storage.operations.rows import MEDIA_COLUMNS, media_of_request
 
 FILES_SCANNED = 200
 BYTES_REMOVED = 16 * 1024 * 1024
@@ -24,9 +29,19 @@ _INSERT = (
     "INSERT INTO files (project, hash, content_type, size, created_at, body)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (project, hash) DO NOTHING"
 )
+_PREPARE = (
+    "UPDATE jobs SET version = version + 1, unprepared_since = NULL, updated_at = ?3, "
+    + ", ".join(f"{name} = ?{number}" for number, name in enumerate(MEDIA_COLUMNS, start=4))
+    + " WHERE id = ?1 AND version = ?2 AND status = 'accepted' RETURNING 1"
+)
 _UNUSED = (
     "NOT EXISTS (SELECT 1 FROM job_files j WHERE j.project = files.project AND j.hash = files.hash)"
+    " AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.project = files.project"
+    " AND u.hash = files.hash AND u.kept_until >= {at})"
 )
+
+
+_EVER = 2**62
 
 
 class FilesGoneError(Exception):
@@ -61,29 +76,64 @@ def held(new: NewJob) -> Operation[list[str]]:
     Raises `FilesGoneError` if files that came with the job are not stored.
     """
     hashes = stored_files(new.request)
+    found = yield from _locked(new.job.project, hashes)
+    if new.files and len(found) < len(hashes):
+        raise FilesGoneError
+    return found
+
+
+def _locked(project: str, hashes: Sequence[str]) -> Operation[list[str]]:
+    """Return those of these files that exist; none is removed before the transaction ends."""
     if not hashes:
         return []
     rows = yield Statement(
         f"SELECT hash FROM files WHERE project = ?1 AND hash IN ({_numbers(hashes)})"
         " ORDER BY hash /*pg FOR KEY SHARE */",
-        (new.job.project, *hashes),
+        (project, *hashes),
     )
-    if new.files and len(rows) < len(hashes):
-        raise FilesGoneError
     return [row[0] for row in rows]
 
 
-def link(new: NewJob, hashes: Sequence[str]) -> Operation[None]:
+def link(job: Job, hashes: Sequence[str]) -> Operation[None]:
     """Record that a job's request refers to these files."""
     yield from concurrently(
         [
             query(
-                "INSERT INTO job_files (job_id, project, hash) VALUES (?1, ?2, ?3)",
-                (new.job.id, new.job.project, file_hash),
+                "INSERT INTO job_files (job_id, project, hash) VALUES (?1, ?2, ?3)"
+                " ON CONFLICT (job_id, hash) DO NOTHING",
+                (job.id, job.project, file_hash),
             )
             for file_hash in hashes
         ]
     )
+
+
+def prepared(job: Job, request: VideoRequest, lease: Lease | None) -> Operation[bool]:
+    """Write the media of a waiting job's request once their files are stored.
+
+    Return False if the job has changed since it was read, if one of the files was removed in
+    between, or if the lease was lost.
+    """
+    hashes = stored_files(request)
+    found = yield from _locked(job.project, hashes)
+    if len(found) < len(hashes) or not (yield from holds(lease)):
+        return False
+    rows = yield Statement(
+        _PREPARE, (job.id, job.version, job.updated_at, *media_of_request(request))
+    )
+    if rows:
+        yield from link(job, found)
+    return bool(rows)
+
+
+def unprepared(account: str, limit: int) -> Operation[list[str]]:
+    """Return the ids of waiting jobs whose files are to be fetched, in the order of waiting."""
+    rows = yield Statement(
+        "SELECT id FROM jobs WHERE account = ?1 AND status = 'accepted'"
+        " AND unprepared_since IS NOT NULL ORDER BY unprepared_since LIMIT ?2",
+        (account, limit),
+    )
+    return [row[0] for row in rows]
 
 
 def of_job(job_id: str) -> Operation[list[str]]:
@@ -92,8 +142,11 @@ def of_job(job_id: str) -> Operation[list[str]]:
     return [row[0] for row in rows]
 
 
-def remove_unused(project: str, hashes: Sequence[str]) -> Operation[int]:
-    """Remove those of these files that no request refers to. Return their number."""
+def remove_unused(project: str, hashes: Sequence[str], now: Instant) -> Operation[int]:
+    """Remove those of these files that no request refers to, and no upload keeps.
+
+    Return their number.
+    """
     if not hashes:
         return 0
     numbers = _numbers(hashes)
@@ -104,15 +157,17 @@ def remove_unused(project: str, hashes: Sequence[str]) -> Operation[int]:
         (project, *hashes),
     )
     rows = yield Statement(
-        f"DELETE FROM files WHERE {named} AND {_UNUSED} RETURNING 1", (project, *hashes)
+        f"DELETE FROM files WHERE {named} AND {_UNUSED.format(at=f'?{len(hashes) + 2}')}"
+        " RETURNING 1",
+        (project, *hashes, now),
     )
     return len(rows)
 
 
 def expired(position: Position, before: Instant) -> Operation[Removal]:
-    """Remove the next unused files that were stored before that time."""
+    """Remove the next unused files that were stored, and as uploads kept, until before that."""
     rows = yield Statement(
-        f"SELECT project, hash, size, created_at < ?1 AND {_UNUSED} FROM files"
+        f"SELECT project, hash, size, created_at < ?1 AND {_UNUSED.format(at='?1')} FROM files"
         " WHERE (project, hash) > (?2, ?3) ORDER BY project, hash LIMIT ?4",
         (before, *(position or ("", "")), FILES_SCANNED),
     )
@@ -123,7 +178,7 @@ def expired(position: Position, before: Instant) -> Operation[Removal]:
         scanned += 1
         if unused:
             size += bytes_
-            removed += yield from remove_unused(project, [file_hash])
+            removed += yield from remove_unused(project, [file_hash], before)
     at_end = scanned == len(rows) < FILES_SCANNED
     return Removal(removed, None if at_end else tuple(rows[scanned - 1][:2]))
 
@@ -140,7 +195,7 @@ def remove_of_project(project: str) -> Operation[bool]:
         if doomed and size > BYTES_REMOVED:
             break
         doomed.append(file_hash)
-    return bool(doomed) and (yield from remove_unused(project, doomed)) > 0
+    return bool(doomed) and (yield from remove_unused(project, doomed, _EVER)) > 0
 
 
 def _numbers(hashes: Sequence[str]) -> str:

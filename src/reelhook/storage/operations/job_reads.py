@@ -1,5 +1,6 @@
 """Operations that read jobs and their events."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from reelhook.domain.errors import JobNotFoundError, UnknownCursorError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
-from reelhook.ports import JobFilter, JobPage, StoredEvent, StoredJob
+from reelhook.ports import SCANNED_MAX, JobFilter, JobPage, StoredEvent, StoredJob
 from reelhook.storage.operation import Operation, Statement, concurrently, query
 from reelhook.storage.operations.ownership import of_project
 from reelhook.storage.operations.rows import (
@@ -67,13 +68,44 @@ def page(wanted: JobFilter, limit: int, cursor: str | None) -> Operation[JobPage
         position = yield from _position_of(cursor, wanted.project)
         beyond = ">" if wanted.oldest_first else "<"
         where.add(f"({created_at}, {job_id}) {beyond} ({{}}, {{}})", *position)
+    source = _LABELLED if labelled else "jobs"
     order = "ASC" if wanted.oldest_first else "DESC"
+    ordered = f"ORDER BY {created_at} {order}, {job_id} {order}"
+    scanned = list(_scanned(wanted))
+    last = None
+    if scanned:
+        within = yield Statement(
+            f"SELECT {created_at}, {job_id} FROM {source}{where} {ordered} LIMIT 1 OFFSET ?1",
+            [SCANNED_MAX - 1, *where.parameters[1:]],
+        )
+        last = within[0] if within else None
+    if last is not None:
+        up_to = "<=" if wanted.oldest_first else ">="
+        where.add(f"({created_at}, {job_id}) {up_to} ({{}}, {{}})", *last)
+    for condition, values in scanned:
+        where.add(condition, *values)
     rows = yield Statement(
-        f"SELECT {LISTED_JOB} FROM {_LABELLED if labelled else 'jobs'}{where}"
-        f" ORDER BY {created_at} {order}, {job_id} {order} LIMIT ?1",
-        where.parameters,
+        f"SELECT {LISTED_JOB} FROM {source}{where} {ordered} LIMIT ?1", where.parameters
     )
-    return page_of(rows, limit)
+    found = page_of(rows, limit)
+    # Jobs beyond the last one that was looked at may match too.
+    return replace(found, next_cursor=found.next_cursor or (None if last is None else last[1]))
+
+
+def _scanned(wanted: JobFilter) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Iterate over the conditions that no index has."""
+    if wanted.account is not None:
+        yield "account = {}", (wanted.account,)
+    if wanted.endpoint_id is not None:
+        # Changed, so that the index of the endpoint, which may have all jobs, is not used.
+        sent = "SELECT 1 FROM deliveries d WHERE d.job_id = jobs.id AND d.endpoint_id || '' = {}"
+        yield f"EXISTS ({sent})", (wanted.endpoint_id,)
+    if wanted.text is not None:
+        title = re.sub(r"([!%_])", r"!\1", wanted.text.lower())
+        yield (
+            "(lower(title) LIKE {} ESCAPE '!' OR substr(jobs.id, 1, {}) = {})",
+            (f"%{title}%", len(wanted.text), wanted.text),
+        )
 
 
 _COUNTED_MAX = 5000

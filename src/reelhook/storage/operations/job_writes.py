@@ -28,6 +28,7 @@ from reelhook.storage.operations import (
     audit,
     client_calls,
     deleting,
+    event_writes,
     files,
     idempotency,
     projects,
@@ -89,11 +90,6 @@ _TAKEN = (
     f" /*pg , CAST(pg_advisory_xact_lock_shared({NEW_JOBS_LOCK}) AS TEXT) */"
 )
 _TAKEN_BY_CALL = f"{_TAKEN.replace('?1', '?2')}, {client_calls.LOCK}"
-_INSERT_EVENT = (
-    "INSERT INTO events (id, job_id, sequence, kind, status, progress, occurred_at, body, project,"
-    " position) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
-    " (SELECT coalesce(max(position), 0) + 1 FROM events))"
-)
 
 
 def create(new: NewJob) -> Operation[Created]:
@@ -131,7 +127,7 @@ def create(new: NewJob) -> Operation[Created]:
     if new.job.adopted_from is not None:
         yield from reservations.move(new.job.adopted_from, new.job.id)
     yield from _add_metadata(new.job)
-    yield from files.link(new, held)
+    yield from files.link(new.job, held)
     yield from add_deliveries(new.job, destinations)
     if new.idempotency:
         yield from idempotency.keep(new.idempotency, new.job.id, new.job.created_at)
@@ -226,22 +222,7 @@ def _record_one(change: Change, lease: Lease | None) -> Operation[bool]:
         yield from audit.add(change.audit)
     for event in change.events:
         yield from offer(event, change.other_body)
-    for event, body in zip(change.events, change.bodies, strict=True):
-        yield Statement(
-            _INSERT_EVENT,
-            (
-                event.id,
-                event.job_id,
-                event.sequence,
-                event.kind.value,
-                event.status.value,
-                event.progress,
-                event.occurred_at,
-                body,
-                change.job.project,
-            ),
-            last=True,
-        )
+    yield from event_writes.add(change)
     if change.job.status.terminal:
         yield from reservations.settle(change.job.id, change.bill or bill_of(change.job))
     if change.job.status is Status.COMPLETED:

@@ -8,7 +8,14 @@ from typing import Any
 
 from reelhook.domain.breaker import PROBE_MILLISECONDS_MIN, CircuitBreaker
 from reelhook.domain.delivery import Delivery, Outcome
-from reelhook.domain.endpoint import ALL_EVENTS, Disabled, Endpoint, EndpointKind, EventName
+from reelhook.domain.endpoint import (
+    AFTER_END_EVENTS,
+    ALL_EVENTS,
+    Disabled,
+    Endpoint,
+    EndpointKind,
+    EventName,
+)
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
@@ -24,7 +31,12 @@ def _columns(of: type[Any], *without: str) -> tuple[str, ...]:
 
 STATE_COLUMNS = _columns(Job)
 DELIVERY_COLUMNS = _columns(Delivery)
-ENDPOINT_COLUMNS = _columns(Endpoint, "health", "project_secrets")
+_AFTER_END = "after_end_events"
+"""The column of events that follow the end of a job.
+
+Processes of an earlier version read `events`, and know no such names.
+"""
+ENDPOINT_COLUMNS = (*_columns(Endpoint, "health", "project_secrets"), _AFTER_END)
 HEALTH_COLUMNS = _columns(CircuitBreaker, "window")
 REQUEST_COLUMNS = (
     "script",
@@ -43,7 +55,17 @@ REQUEST_COLUMNS = (
     *("reference_images", "reference_videos", "reference_audios"),
     "remix_of",
 )
+
+
+def _length_of_list(column: str) -> str:
+    """Return the SQL for the number of texts in a JSON list: a text is between two quotes."""
+    unescaped = f"replace(replace({column}, '\\\\', ''), '\\\"', '')"
+    quotes = f"length({unescaped}) - length(replace({unescaped}, '\"', ''))"
+    return f"coalesce(({quotes}) / 2, 0)"
+
+
 _REFERENCES = ("reference_images", "reference_videos", "reference_audios")
+MEDIA_COLUMNS = ("image", "last_frame", *_REFERENCES)
 _DIRECTION, _OWNER, _VERSION = _DOOR_FIELDS = ("direction", "wallet_address", "render_version")
 """The door fields of a request that have columns; others are refused."""
 _VERSION_DEFAULT = "v3"
@@ -54,7 +76,10 @@ _ROUND_AT = (
 _JOB_EXTRAS = ("webhook_url", "checked_at", _ROUND_AT)
 STORED_JOB = ", ".join((*STATE_COLUMNS, *REQUEST_COLUMNS, *_JOB_EXTRAS))
 # Without the columns that may be large.
-_LISTED_COLUMNS = ("title", "seconds", "size", "aspect_ratio", "seed", "fallbacks")
+_LISTED_COLUMNS = (
+    *("title", "seconds", "size", "aspect_ratio", "seed", "fallbacks", "resolution", "audio"),
+    *map(_length_of_list, _REFERENCES),
+)
 LISTED_JOB = ", ".join((*STATE_COLUMNS, *_LISTED_COLUMNS, *_JOB_EXTRAS))
 DELIVERY = ", ".join(f"d.{name}" for name in DELIVERY_COLUMNS)
 _PROJECT_SECRETS = ("secret", "previous_secret", "previous_until")
@@ -138,6 +163,12 @@ def request_of(request: VideoRequest) -> tuple[Any, ...]:
     )
 
 
+def media_of_request(request: VideoRequest) -> tuple[Any, ...]:
+    """Write `MEDIA_COLUMNS`."""
+    written = dict(zip(REQUEST_COLUMNS, request_of(request), strict=True))
+    return tuple(written[name] for name in MEDIA_COLUMNS)
+
+
 def stored_job_of(row: Sequence[Any]) -> StoredJob:
     """Read `STORED_JOB`."""
     job = job_of(row)
@@ -152,19 +183,24 @@ def stored_job_of(row: Sequence[Any]) -> StoredJob:
 def listed_job_of(row: Sequence[Any]) -> ListedJob:
     """Read `LISTED_JOB`."""
     job = job_of(row)
-    title, seconds, size, aspect_ratio, seed, fallbacks, webhook_url, *checked = row[
-        len(STATE_COLUMNS) :
+    end = len(STATE_COLUMNS) + len(_LISTED_COLUMNS)
+    title, seconds, size, aspect_ratio, seed, fallbacks, resolution, audio, *counts = row[
+        len(STATE_COLUMNS) : end
     ]
+    webhook_url, *checked = row[end:]
     return ListedJob(
-        job=job,
-        title=title,
-        seconds=seconds,
-        size=size,
-        aspect_ratio=aspect_ratio,
-        seed=seed,
-        fallbacks=_list_of(fallbacks),
-        webhook_url=webhook_url,
-        checked_at=_checked_at(job, *checked),
+        job,
+        title,
+        seconds,
+        size,
+        aspect_ratio,
+        seed,
+        _list_of(fallbacks),
+        webhook_url,
+        _checked_at(job, *checked),
+        resolution,
+        None if audio is None else bool(audio),
+        *counts,
     )
 
 
@@ -234,14 +270,15 @@ def endpoint_of(row: Sequence[Any]) -> Endpoint:
     secret, *previous = row[len(columns) : len(columns) + len(_PROJECT_SECRETS)]
     health = {name: named.pop(name) for name in HEALTH_COLUMNS}
     health["probe_milliseconds"] = health["probe_milliseconds"] or PROBE_MILLISECONDS_MIN
-    events, headers, disabled = named["events"], named["headers"], named["disabled"]
+    events = events_of(named["events"]) | events_of(named.pop(_AFTER_END) or "")
+    headers, disabled = named["headers"], named["disabled"]
     return Endpoint(
         **named
         | {
             "kind": EndpointKind(named["kind"]),
             "trusted": bool(named["trusted"]),
             "broadcast": bool(named["broadcast"]),
-            "events": events_of(events),
+            "events": events,
             "headers": tuple((json.loads(headers) if headers else {}).items()),
             "disabled": None if disabled is None else Disabled(disabled),
             "project_secrets": None if secret is None else SigningSecrets(secret, *previous),
@@ -257,10 +294,11 @@ def events_of(names: str | None) -> frozenset[EventName]:
 
 def endpoint_values(endpoint: Endpoint) -> tuple[Any, ...]:
     """Write `ENDPOINT_COLUMNS` and `HEALTH_COLUMNS`."""
-    events = None if endpoint.events == ALL_EVENTS else " ".join(sorted(endpoint.events))
+    events, after_end = endpoint.events - AFTER_END_EVENTS, endpoint.events & AFTER_END_EVENTS
     written: dict[str, Any] = {
         "kind": endpoint.kind.value,
-        "events": events,
+        "events": None if events == ALL_EVENTS else " ".join(sorted(events)),
+        _AFTER_END: " ".join(sorted(after_end)) or None,
         "headers": json.dumps(dict(endpoint.headers)) if endpoint.headers else None,
         "disabled": None if endpoint.disabled is None else endpoint.disabled.value,
     }

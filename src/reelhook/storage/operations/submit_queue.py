@@ -16,6 +16,8 @@ from reelhook.storage.operations.rows import LISTED_JOB, STORED_JOB, listed_job_
 from reelhook.storage.operations.turns import LINES, waiting
 
 _WAITING = "account = ?1 AND project = ?2 AND status = 'accepted'"
+_PREPARED = "unprepared_since IS NULL"
+"""A job is created once its files are stored."""
 _SIZE = """
 coalesce(octet_length(image), 0) + coalesce(octet_length(provider_options), 0)
   + coalesce((SELECT CAST(sum(f.size) AS BIGINT) FROM job_files j
@@ -52,10 +54,12 @@ def due(
 ) -> Operation[tuple[list[StoredJob], Instant | None]]:
     """Return accepted jobs that are due, in turn, and the time when the next one is due.
 
-    There is no such time if as many are due as may be returned.
+    Those whose files are still to be fetched are not due. There is no such time if as many are due
+    as may be returned.
     """
     order, lines = yield from waiting([account], account)
-    keys = yield from _first(order, lines, limit, ("coalesce(submit_due_at, 0) <= {at}", now))
+    only = (f"coalesce(submit_due_at, 0) <= {{at}} AND {_PREPARED}", now)
+    keys = yield from _first(order, lines, limit, only)
     jobs = yield from _within(keys, bytes_max)
     if len(keys) == limit or not lines:
         return jobs, None
@@ -81,7 +85,7 @@ def waiting_elsewhere(
     pause are included.
     """
     order, lines = yield from waiting(others, account)
-    only = ("NOT pinned AND updated_at <= {at}", idle_since)
+    only = (f"NOT pinned AND updated_at <= {{at}} AND {_PREPARED}", idle_since)
     keys = yield from _first(order, lines, limit, only)
     return (yield from _within(keys, bytes_max))
 

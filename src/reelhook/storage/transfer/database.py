@@ -26,6 +26,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "endpoints": ("id",),
     "notices": ("id", "endpoint_id"),
     "files": ("project", "hash"),
+    "uploads": ("project", "hash"),
     "jobs": ("id",),
     "job_files": ("job_id", "hash"),
     "job_metadata": ("name", "value", "created_at", "job_id", "project"),

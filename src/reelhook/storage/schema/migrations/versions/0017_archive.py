@@ -26,12 +26,34 @@ def upgrade() -> None:
     _create_archive()
     _create_late_checks()
     op.add_column("jobs", sa.Column("recovered_at", sa.BigInteger))
-    op.add_column("files", sa.Column("kept_until", sa.BigInteger))
+    op.add_column("jobs", sa.Column("unprepared_since", sa.BigInteger))
+    op.create_index(
+        "jobs_unprepared",
+        "jobs",
+        ["account", "unprepared_since", "id"],
+        **where("status = 'accepted' AND unprepared_since IS NOT NULL"),
+    )
+    # Apart from `files`: SQLite would rewrite a whole file to change a time in its row.
+    op.create_table(
+        "uploads",
+        sa.Column("project", sa.Text, primary_key=True),
+        sa.Column("hash", sa.Text, primary_key=True),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("kept_until", sa.BigInteger, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project", "hash"], ["files.project", "files.hash"], ondelete="CASCADE"
+        ),
+    )
     # The times since which a key is refused, and since which rounds take too long.
     op.add_column("accounts", sa.Column("unauthorized_since", sa.BigInteger))
     op.add_column("accounts", sa.Column("stretched_since", sa.BigInteger))
     op.add_column("projects", sa.Column("archive_keep_days", sa.Float))
     op.add_column("projects", sa.Column("archive_bytes_max", sa.BigInteger))
+    # Apart from `events`: processes of the previous version know no such names.
+    op.add_column("endpoints", sa.Column("after_end_events", sa.Text))
+    op.add_column("accounts", sa.Column("archive_paused_since", sa.BigInteger))
+    op.add_column("accounts", sa.Column("archive_pause_cause", sa.Text))
+    op.add_column("accounts", sa.Column("archive_pause_message", sa.Text))
 
 
 def _create_archive() -> None:
@@ -104,9 +126,15 @@ def _create_late_checks() -> None:
 
 def downgrade() -> None:
     """Remove them. The objects stay where they are; recovered jobs stay failed."""
+    op.drop_column("endpoints", "after_end_events")
+    op.drop_column("accounts", "archive_pause_message")
+    op.drop_column("accounts", "archive_pause_cause")
+    op.drop_column("accounts", "archive_paused_since")
     op.drop_column("projects", "archive_bytes_max")
     op.drop_column("projects", "archive_keep_days")
-    op.drop_column("files", "kept_until")
+    op.drop_table("uploads")
+    op.drop_index("jobs_unprepared", "jobs")
+    op.drop_column("jobs", "unprepared_since")
     op.drop_column("accounts", "stretched_since")
     op.drop_column("accounts", "unauthorized_since")
     op.drop_column("jobs", "recovered_at")

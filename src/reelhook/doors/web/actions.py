@@ -1,0 +1,157 @@
+"""Actions: the forms of pages. Each is carried out once, and only if it came from our page."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlsplit
+from weakref import WeakKeyDictionary
+
+from fastapi import APIRouter
+from fastapi.responses import RedirectResponse
+from starlette.responses import Response
+
+from reelhook.domain.caller import Scope
+from reelhook.domain.errors import ReelhookError, StoreError
+from reelhook.doors.access import route_path
+from reelhook.doors.context import ContextOf
+from reelhook.doors.errors import STORE_MESSAGE, status_of
+from reelhook.doors.policy import needs
+from reelhook.doors.web.error_messages import page_message
+from reelhook.doors.web.error_page import error_page
+from reelhook.doors.web.messages import EXPIRED_FORM, FOREIGN_FORM
+from reelhook.doors.web.pages import Page
+from reelhook.doors.web.rendering import HEADERS
+from reelhook.doors.web.view import Banner, Site, View, new_mark, view_of
+
+FORM_TOKEN, ONCE = "form_token", "once"
+FIELDS_MAX = 100
+REMEMBERED_MAX, REMEMBERED_SECONDS = 1000, 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An action that was carried out: where to go on, and the code of what to say there."""
+
+    to: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An action whose result is shown once, on the page that it belongs to."""
+
+    banner: Banner
+
+
+Result = Done | Shown
+Form = Mapping[str, str]
+Act = Callable[[View, Form], Awaitable[Result]]
+
+
+@dataclass
+class _Outcomes:
+    """The results of the newest forms, in this process, so that a form counts once."""
+
+    results: OrderedDict[tuple[str, ...], tuple[float, asyncio.Future[Result]]] = field(
+        default_factory=OrderedDict
+    )
+
+    async def once(self, key: tuple[str, ...], work: Callable[[], Awaitable[Result]]) -> Result:
+        """Return the result of a form; carry it out unless that was begun before.
+
+        A form that failed may be sent again.
+        """
+        now = asyncio.get_running_loop().time()
+        self._forget(now)
+        if (known := self.results.get(key)) is not None:
+            return await asyncio.shield(known[1])
+        future = asyncio.ensure_future(work())
+        self.results[key] = (now, future)
+        try:
+            return await asyncio.shield(future)
+        except ReelhookError:
+            self.results.pop(key, None)
+            raise
+
+    def _forget(self, now: float) -> None:
+        while self.results:
+            key, (made_at, _) = next(iter(self.results.items()))
+            if len(self.results) < REMEMBERED_MAX and now - made_at < REMEMBERED_SECONDS:
+                return
+            del self.results[key]
+
+
+_OUTCOMES: WeakKeyDictionary[object, _Outcomes] = WeakKeyDictionary()
+
+
+def action(router: APIRouter, path: str, scope: Scope, page: Page) -> Callable[[Act], Act]:
+    """Declare an action. If it fails, `page` is shown as it is now, with the reason."""
+
+    def declare(act: Act) -> Act:
+        async def carry_out(context: ContextOf) -> Response:
+            view = view_of(context)
+            form = dict(
+                parse_qsl(
+                    (await context.request.body()).decode(errors="replace"),
+                    keep_blank_values=True,
+                    max_num_fields=FIELDS_MAX,
+                )
+            )
+            if (refusal := refused(view, form)) is not None:
+                return error_page(view, 403, refusal, "forbidden")
+            return await _carried_out(view, form, act, page)
+
+        router.add_api_route(path, needs(scope)(carry_out), methods=["POST"])
+        return act
+
+    return declare
+
+
+def refused(site: Site, form: Form) -> str | None:
+    """Return the reason why a form is not carried out; None if it came from a page of ours."""
+    origin = site.request.headers.get("origin")
+    if origin is not None and origin not in _own_origins(site):
+        return FOREIGN_FORM
+    if form.get(FORM_TOKEN) != site.form_token:
+        return EXPIRED_FORM
+    return None
+
+
+def _own_origins(site: Site) -> set[str]:
+    public = urlsplit(site.options.public_url)
+    host = site.request.headers.get("host", "")
+    # Behind a proxy that ends TLS, the scheme is not known here; the host is what counts.
+    return {f"{public.scheme}://{public.netloc}", f"http://{host}", f"https://{host}"}
+
+
+async def _carried_out(view: View, form: Form, act: Act, page: Page) -> Response:
+    view.form, view.page_path = form, page.path.format(**view.request.path_params)
+    outcomes = _OUTCOMES.setdefault(view.request.app, _Outcomes())
+    key = (view.form_token, form.get(ONCE, ""), route_path(view.scope), form.get("do", ""))
+    try:
+        result = await (
+            outcomes.once(key, lambda: act(view, form)) if form.get(ONCE) else act(view, form)
+        )
+    except StoreError:
+        view.banner = Banner(STORE_MESSAGE, "bad")
+        return await _page_as_it_is(view, page, 503)
+    except ReelhookError as error:
+        view.banner = Banner(page_message(error), "bad")
+        return await _page_as_it_is(view, page, status_of(error))
+    if isinstance(result, Shown):
+        view.banner = result.banner
+        view.once = new_mark()
+        return await page.shown(view)
+    separator = "&" if "?" in result.to else "?"
+    to = f"{result.to}{separator}done={result.code}" if result.code else result.to
+    return RedirectResponse(to, 303, headers=HEADERS)
+
+
+async def _page_as_it_is(view: View, page: Page, status: int) -> Response:
+    """Return the page with its banner; the banner alone if the page can't be shown."""
+    try:
+        return await page.shown(view, status)
+    except ReelhookError:
+        assert view.banner is not None  # noqa: S101 - the callers set it
+        return error_page(view, status, view.banner.text, "conflict")

@@ -1,0 +1,142 @@
+"""The list of jobs, with its filter box and actions on several jobs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from reelhook.domain.caller import Caller, Scope
+from reelhook.domain.errors import InvalidRequestError, ReelhookError
+from reelhook.domain.event import iso
+from reelhook.doors.web.actions import Done, Form, Result, action
+from reelhook.doors.web.attention import shown_cause
+from reelhook.doors.web.filters import STATUSES, FilterError, ParsedFilter, parse_filter, with_word
+from reelhook.doors.web.pages import new_router, page
+from reelhook.doors.web.view import View
+from reelhook.gateway import JobPage
+
+router = new_router()
+PAGE_JOBS = 50
+NEWS_MAX = 50
+SELECTED_MAX = 100
+_NONE = JobPage((), None)
+
+
+@page(router, "/jobs", "jobs.html")
+async def jobs(view: View) -> Mapping[str, Any]:
+    """Return a page of jobs."""
+    text = view.query("q") or ""
+    problem: FilterError | None = None
+    parsed, found, news, who = ParsedFilter(), _NONE, 0, view.who
+    try:
+        parsed = parse_filter(text, view.now)
+        if parsed.project is not None:
+            who = (await view.context.within(parsed.project)).caller
+        found = await _page(view, who, parsed)
+        news = await _news(view, who, parsed)
+    except FilterError as error:
+        problem = error
+    except InvalidRequestError as error:
+        problem = FilterError(error.message, 0, len(text))
+    except ReelhookError as error:
+        if parsed.project is None:
+            raise
+        problem = FilterError(error.message, 0, len(text))
+    running = await view.gateway.activity.running(who)
+    if not view.live:
+        newest = found.jobs[0].job.created_at if found.jobs else view.now
+        view.anchors["newest"] = str(newest)
+    causes = await view.gateway.attention.of_jobs(who, [listed.job for listed in found.jobs])
+    return {
+        "jobs": found.jobs,
+        "text": text,
+        "problem": problem,
+        "next": found.next_cursor,
+        "cursor": view.query("cursor"),
+        "causes": {job_id: shown_cause(one, who) for job_id, one in causes.items()},
+        "statuses": STATUSES,
+        "running": running,
+        "chosen": _chosen(parsed),
+        "with_word": with_word,
+        "news": f"{news}+" if news >= NEWS_MAX else str(news or ""),
+        "command": _command(parsed),
+    }
+
+
+async def _page(view: View, who: Caller, parsed: ParsedFilter) -> JobPage:
+    cursor = view.query("cursor")
+    if parsed.in_doubt:
+        return await view.gateway.in_doubt.jobs(who, PAGE_JOBS, cursor)
+    wanted = parsed.wanted
+    newest = _newest(view)
+    if newest is not None and wanted.created_before is None:
+        # An open page keeps its rows: newer jobs are only counted.
+        wanted = replace(wanted, created_before=newest + 1)
+    return await view.gateway.jobs.jobs(who, wanted, PAGE_JOBS, cursor)
+
+
+async def _news(view: View, who: Caller, parsed: ParsedFilter) -> int:
+    """Return the number of jobs that are newer than those of an open page."""
+    newest = _newest(view)
+    if newest is None or parsed.in_doubt or view.query("cursor"):
+        return 0
+    newer = replace(parsed.wanted, created_after=max(newest, parsed.wanted.created_after or 0))
+    return len((await view.gateway.jobs.jobs(who, newer, NEWS_MAX)).jobs)
+
+
+def _newest(view: View) -> int | None:
+    text = view.query("newest") if view.live else None
+    return int(text) if text is not None and text.isascii() and text.isdecimal() else None
+
+
+def _chosen(parsed: ParsedFilter) -> str | None:
+    if parsed.in_doubt:
+        return "doubt"
+    return None if parsed.wanted.status is None else parsed.wanted.status.value
+
+
+def _command(parsed: ParsedFilter) -> str:
+    if parsed.in_doubt:
+        return "reelhook jobs --in-doubt"
+    wanted = parsed.wanted
+    options: Sequence[tuple[str, str | None]] = (
+        ("--status", None if wanted.status is None else wanted.status.value),
+        ("--model", wanted.model),
+        ("--code", wanted.code),
+        ("--external-id", wanted.external_id),
+        *(("--metadata", f"{name}={value}") for name, value in wanted.metadata),
+        ("--created-after", None if wanted.created_after is None else iso(wanted.created_after)),
+        ("--created-before", None if wanted.created_before is None else iso(wanted.created_before)),
+        ("--project", parsed.project),
+    )
+    shown = (f"{name} {_shell(value)}" for name, value in options if value is not None)
+    return " ".join(["reelhook jobs", *shown])
+
+
+def _shell(text: str) -> str:
+    plain = all(letter.isalnum() or letter in "-_./:=@" for letter in text)
+    return text if plain else "'" + text.replace("'", "'\\''") + "'"
+
+
+@action(router, "/jobs/selected", Scope.SUBMIT, jobs)
+async def act_on_selected(view: View, form: Form) -> Result:
+    """Check or cancel the selected jobs, one by one. Those that have ended stay as they are."""
+    chosen = [name.removeprefix("job.") for name in form if name.startswith("job.")][:SELECTED_MAX]
+    if not chosen:
+        raise InvalidRequestError("job", "Select at least one job")
+    gateway, who = view.gateway, view.who
+    failed: list[ReelhookError] = []
+    for job_id in chosen:
+        try:
+            if form.get("do") == "cancel":
+                await gateway.jobs.cancel(who, job_id)
+            else:
+                await gateway.jobs.check_now(who, job_id)
+        except ReelhookError as error:
+            failed.append(error)
+    if failed:
+        done = len(chosen) - len(failed)
+        message = f"{done} of {len(chosen)} jobs were done. The others: {failed[0].message}"
+        raise InvalidRequestError("job", message)
+    return Done(
+        view.to("jobs", q=form.get("q")), "canceled" if form.get("do") == "cancel" else "checked"
+    )

@@ -1,0 +1,1 @@
+"""The archive: fetches the files of completed jobs from their providers, and keeps them."""

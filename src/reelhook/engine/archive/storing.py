@@ -1,0 +1,64 @@
+"""Storing: puts a whole file from the spool into the archive, and verifies it there."""
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+
+from reelhook.domain.errors import ObjectStoreError
+from reelhook.engine.archive.media_type import media_type, object_key
+from reelhook.engine.archive.partial_file import WholeFile
+from reelhook.engine.archive.shared import SharedArchive
+from reelhook.ports import Objects
+
+PUT_SECONDS = 30.0
+PUT_BYTES_PER_SECOND = 128 * 1024
+"""A put may take the first time, and longer by this rate for its size."""
+SIZE_SECONDS = 30.0
+CHECK_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object in the archive that is known to be the whole file."""
+
+    key: str
+    content_type: str
+
+
+async def responds(objects: Objects) -> None:
+    """Check a store that has failed by a small object: a file's own deadline is much longer.
+
+    Raises `ObjectStoreError`.
+    """
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await objects.check()
+    except TimeoutError:
+        raise ObjectStoreError(objects.name, "it did not respond in time") from None
+
+
+async def stored(shared: SharedArchive, job_id: str, file: WholeFile) -> StoredObject:
+    """Put a file into the archive. Raises `ObjectStoreError` unless it is whole there.
+
+    A folder is read again and compared by hash. A bucket checks each part by the hash that the
+    request is signed with, so there the size says whether a part was lost.
+    """
+    objects, spool = shared.objects, shared.spool
+    content_type = await spool.run(partial(media_type, file.path, file.content_type))
+    key = object_key(job_id, content_type)
+    seconds = PUT_SECONDS + file.size / PUT_BYTES_PER_SECOND
+    try:
+        async with asyncio.timeout(seconds):
+            await objects.put(key, file.path, content_type)
+        async with asyncio.timeout(SIZE_SECONDS):
+            size = await objects.size(key)
+    except TimeoutError:
+        raise ObjectStoreError(objects.name, "it did not respond in time") from None
+    if size != file.size:
+        raise ObjectStoreError(
+            objects.name, f"it kept {size or 0} of the {file.size} bytes of {key}"
+        )
+    path = objects.local_path(key)
+    if path is not None and await spool.sha256_of(path) != file.sha256:
+        raise ObjectStoreError(objects.name, f"it kept other bytes of {key} than it was given")
+    return StoredObject(key, content_type)

@@ -1,0 +1,72 @@
+"""Upkeep of the archive: files that were left in the spool, and jobs that lack a file."""
+
+from reelhook.core.wakeups import Signals
+from reelhook.domain.archive import FileState
+from reelhook.domain.event import DAY_MILLISECONDS, Instant
+from reelhook.engine.archive.spool import Spool
+from reelhook.engine.runner import RunningTasks
+from reelhook.ports import ArchivedFileReads, Clock, EnrollingStore
+
+RUN_SECONDS = 3600.0
+ENROLL_SECONDS = 600.0
+ENROLL_MILLISECONDS = 3 * DAY_MILLISECONDS
+"""The age up to which jobs are looked at. Older ones are enrolled by the upgrade."""
+BATCH = 500
+
+
+class SpoolUpkeep:
+    """Removes files from this machine's spool that nothing waits for any more, once an hour."""
+
+    name = "spool"
+
+    def __init__(
+        self, store: ArchivedFileReads, spool: Spool, signals: Signals, *, clock: Clock
+    ) -> None:
+        self._store = store
+        self._spool = spool
+        self._clock = clock
+        self._next_run_at: Instant = 0
+        self.signal = signals.retention.fork()
+        self.tasks = RunningTasks(self.signal)
+
+    async def tick(self) -> float | None:
+        """Remove what was left behind; see `Loop`."""
+        now = self._clock.now()
+        if now < self._next_run_at:
+            return (self._next_run_at - now) / 1000
+        self._next_run_at = now + round(RUN_SECONDS * 1000)
+        for job_id in await self._spool.left_behind():
+            file = await self._store.archived_file(job_id)
+            if file is None or file.state is not FileState.WAITING:
+                await self._spool.remove(job_id)
+        return RUN_SECONDS
+
+
+class Enrolling:
+    """Lets the files of completed jobs be fetched if their completion was recorded without one.
+
+    That happens while processes of the previous version run.
+    """
+
+    name = "enrolling"
+
+    def __init__(self, store: EnrollingStore, signals: Signals, *, clock: Clock) -> None:
+        self._store = store
+        self._archive = signals.archive
+        self._clock = clock
+        self._next_run_at: Instant = 0
+        self.signal = signals.retention.fork()
+        self.tasks = RunningTasks(self.signal)
+
+    async def tick(self) -> float | None:
+        """Enroll a batch; see `Loop`."""
+        now = self._clock.now()
+        if now < self._next_run_at:
+            return (self._next_run_at - now) / 1000
+        found = await self._store.jobs_without_file(now - ENROLL_MILLISECONDS, BATCH)
+        if not found:
+            self._next_run_at = now + round(ENROLL_SECONDS * 1000)
+            return ENROLL_SECONDS
+        await self._store.enroll_files(found, now)
+        self._archive.publish()
+        return 0.0

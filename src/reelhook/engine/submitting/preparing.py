@@ -1,0 +1,176 @@
+"""Preparing: stores the files that a request names, before its job may be submitted.
+
+An address is fetched once. The request then refers to the stored file, so no later create depends
+on a host that may have lost it. A job whose file can't be had ends, and nothing is paid.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from urllib.parse import urlsplit
+
+from reelhook.core.recording import Recording
+from reelhook.core.wakeups import Signals
+from reelhook.domain.errors import JobNotFoundError
+from reelhook.domain.job import Job, Status
+from reelhook.domain.media import FILES_BYTES_MAX, FORMATS, File, judged, reference
+from reelhook.domain.media_errors import MediaUnavailableError
+from reelhook.domain.request import VideoRequest
+from reelhook.domain.request_media import is_of_job, is_url, kind_of, media_of, with_media
+from reelhook.engine.leased_account import LeasedAccount
+from reelhook.engine.runner import RunningTasks
+from reelhook.engine.submitting.fetch_slots import FetchSlots
+from reelhook.ports import Clock, MediaFetch, PrepareStore, StoredJob
+
+JOBS_AT_ONCE = 10_000
+"""The most jobs of an account whose files are waited for at once."""
+READS_AT_ONCE = 16
+LOOK_SECONDS = 5.0
+"""The time between two looks while jobs wait: one whose database failed is begun again."""
+WAITS_SECONDS = (2.0, 6.0, 15.0)
+"""The waits between the tries of a file."""
+_Medium = tuple[str, str]
+"""The kind of a file, and the text that stands for it in a request."""
+MediaOfJob = Callable[[str, str], Awaitable[File]]
+"""Returns the file that a medium `job:…` of a project's request stands for.
+
+Raises `MediaUnavailableError`."""
+
+
+async def no_media_of_jobs(_project: str, _text: str) -> File:
+    """Raise `MediaUnavailableError`: no videos of jobs are kept here."""
+    raise MediaUnavailableError("The videos of jobs are not kept here, so none can be used")
+
+
+class Preparing:
+    """Stores the files of the waiting jobs of one account.
+
+    `fetch` None: the provider fetches what is at an address.
+    """
+
+    name = "preparing"
+
+    def __init__(
+        self,
+        store: PrepareStore,
+        leased: LeasedAccount,
+        recording: Recording,
+        signals: Signals,
+        fetch: MediaFetch | None,
+        media_of_job: MediaOfJob = no_media_of_jobs,
+        *,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._leased = leased
+        self._recording = recording
+        self._submit = signals.submit
+        self._fetch = fetch
+        self._media_of_job = media_of_job
+        self._clock = clock
+        self._slots = FetchSlots()
+        self._storing = asyncio.Lock()
+        """Only one file at a time is in memory."""
+        self._reading = asyncio.Semaphore(READS_AT_ONCE)
+        self._running: set[str] = set()
+        self.signal = signals.submit.fork()
+        # The end of a task leaves nothing to do, unlike its failure.
+        self.tasks = RunningTasks(asyncio.Event())
+
+    async def tick(self) -> float | None:
+        """Begin with the jobs that wait; see `Loop`."""
+        waiting = await self._store.jobs_to_prepare(self._leased.id, JOBS_AT_ONCE)
+        for job_id in waiting:
+            if job_id not in self._running:
+                self._running.add(job_id)
+                done = partial(self._running.discard, job_id)
+                self.tasks.spawn(self._prepare(job_id), done, job=job_id)
+        return LOOK_SECONDS if waiting else None
+
+    async def _prepare(self, job_id: str) -> None:
+        references: dict[_Medium, str] = {}
+        while (stored := await self._unprepared(job_id)) is not None:
+            job, missing = stored.job, self._missing(stored.request, references)
+            if not missing:
+                request = with_media(stored.request, partial(_referred, references))
+                prepared = job.prepared(self._clock.now())
+                if await self._store.record_prepared(prepared, request, self._leased.lease):
+                    self._submit.publish()
+                return  # if it was not written, the next look begins again
+            del stored  # its texts may be long, and a file may take minutes
+            try:
+                await self._store_files(job, missing, references)
+            except MediaUnavailableError as error:
+                failed = job.fail(error.code, error.message, self._clock.now())
+                await self._recording.record([failed], self._leased.lease)
+                return
+
+    async def _unprepared(self, job_id: str) -> StoredJob | None:
+        """Return the job; None if it no longer waits for its files here."""
+        async with self._reading:
+            try:
+                stored = await self._store.job(job_id)
+            except JobNotFoundError:
+                return None
+        job = stored.job
+        waits = job.status is Status.ACCEPTED and job.unprepared_since is not None
+        return stored if waits and job.account == self._leased.id else None
+
+    def _missing(self, request: VideoRequest, references: dict[_Medium, str]) -> list[_Medium]:
+        media = ((kind_of(name), text) for name, text in media_of(request))
+        return [
+            medium
+            for medium in dict.fromkeys(media)
+            if medium not in references and (is_of_job(medium[1]) or self._fetches(medium[1]))
+        ]
+
+    async def _store_files(
+        self, job: Job, missing: list[_Medium], references: dict[_Medium, str]
+    ) -> None:
+        """Store files, and add the references to them. Raises `MediaUnavailableError`."""
+        size = 0
+        for kind, text in missing:
+            references[kind, text], more = await self._kept(job, text, kind)
+            size += more
+            if size > FILES_BYTES_MAX:
+                limit = FILES_BYTES_MAX // 1024**2
+                raise MediaUnavailableError(f"The files of a request may have {limit} MiB together")
+
+    def _fetches(self, text: str) -> bool:
+        return self._fetch is not None and is_url(text)
+
+    async def _kept(self, job: Job, text: str, kind: str) -> tuple[str, int]:
+        """Store a file; return the reference to it and its size."""
+        if is_of_job(text) or (fetch := self._fetch) is None:
+            return await self._keep(job, await self._media_of_job(job.project, text), kind)
+        host = urlsplit(text).netloc.rpartition("@")[2].lower()
+        tries = len(WAITS_SECONDS) + 1
+        for wait_seconds in (*WAITS_SECONDS, None):
+            try:
+                return await self._fetched(fetch, job, text, kind, host)
+            except MediaUnavailableError as error:
+                if not error.passing:
+                    raise
+                if wait_seconds is None:
+                    message = f"{error.message} ({tries} tries)"
+                    raise MediaUnavailableError(message) from None
+            await self._clock.wait(asyncio.Event(), wait_seconds)
+        raise AssertionError("the last try returns or raises")
+
+    async def _fetched(
+        self, fetch: MediaFetch, job: Job, url: str, kind: str, host: str
+    ) -> tuple[str, int]:
+        async with self._slots.take(host), fetch.fetch(url, kind) as fetched, self._storing:
+            return await self._keep(job, await fetched.read(), kind)
+
+    async def _keep(self, job: Job, file: File, kind: str) -> tuple[str, int]:
+        found = judged(file, kind)
+        if found is None:
+            shown = f"is {file.content_type}, and must be {FORMATS[kind]}"
+            raise MediaUnavailableError(f"A file of the request {shown}")
+        await self._store.keep_files(job.project, [found], self._clock.now())
+        return reference(found.hash), len(found.body)
+
+
+def _referred(references: dict[_Medium, str], name: str, text: str) -> str:
+    return references.get((kind_of(name), text), text)

@@ -1,0 +1,1 @@
+"""Fetches the images, videos and sounds that requests name by their addresses."""

@@ -1,0 +1,1 @@
+"""Makes posters, last frames and facts of videos, in a process of their own."""
