@@ -8,7 +8,6 @@ import apsw
 import pytest
 from engine_stage import Engine, Played, Stage, stage, until
 from engine_upstream import answers, reset
-from test_pending_jobs import WATCH_ALONE
 
 from reelhook.domain.budget import BudgetLimits
 from reelhook.domain.caller import OPERATOR, Caller, Scope
@@ -23,6 +22,7 @@ from reelhook.service.attention import Attention
 from reelhook.service.cause_facts import CauseFacts
 from reelhook.storage.write_times import WriteTimes
 
+WATCH_ALONE = frozenset({"watch", "account_status"})
 READER = Caller("default", frozenset({Scope.READ}), key_id="key_1", chosen=True)
 WORDS = "The limit of 1 concurrent tasks has been reached"
 SLOWLY: dict[str, Any] = {"poll_seconds": 600.0}
@@ -119,8 +119,7 @@ async def test_store_slow(tmp_path: Path) -> None:
 
 
 async def test_round_stretched(tmp_path: Path) -> None:
-    loops = WATCH_ALONE | {"account_status"}
-    async with stage(tmp_path, loops=loops) as here, here.engine() as engine:
+    async with stage(tmp_path, loops=WATCH_ALONE) as here, here.engine() as engine:
         here.upstream.add("a", status="in_progress", progress=10)
         await engine.register(["a"])
         await engine.pass_time(5)
@@ -207,7 +206,7 @@ async def test_provider_down_for_a_create(tmp_path: Path) -> None:
         name, words = await said(engine, job_id)
         assert (name, words.action) == ("provider_down", "wait")
         assert words.message == (
-            f"openai did not accept the create, after 1 tries. The last response: HTTP 503: {WORDS}"
+            f"openai did not accept the create, after 3 tries. The last response: HTTP 503: {WORDS}"
         )
         assert (await cause_of(engine, job_id)).next_at == job.submit_due_at
 
