@@ -181,6 +181,38 @@ async def costing(stage: TwoProjects) -> None:
     assert {line.project for line in lines} == {OURS.project}
 
 
+async def running(stage: TwoProjects) -> None:
+    found = await stage.gateway.activity.running(OURS)
+    jobs = (await stage.gateway.jobs.jobs(OURS, limit=500)).jobs
+    assert found.total == len([one for one in jobs if not one.job.status.terminal])
+
+
+async def last_day(stage: TwoProjects) -> None:
+    found = await stage.gateway.activity.last_day(OURS)
+    jobs = (await stage.gateway.jobs.jobs(OURS, limit=500)).jobs
+    assert sum(tally.jobs for tally in found.jobs) <= len(jobs)
+    endpoints = {one.id for one in await stage.gateway.endpoints.all(stage.theirs.caller)}
+    assert not endpoints & {tally.endpoint_id for tally in found.attempts}
+
+
+async def render_times(stage: TwoProjects) -> None:
+    found = await stage.gateway.activity.render_times(OURS)
+    jobs = (await stage.gateway.jobs.jobs(OURS, limit=500)).jobs
+    assert len(found) == len([one for one in jobs if one.job.status.value == "completed"])
+
+
+async def costs_of_days(stage: TwoProjects) -> None:
+    lines = await stage.gateway.activity.costs(OURS, 1)
+    assert {line.project for line in lines} <= {OURS.project}
+
+
+async def file_of_a_job(stage: TwoProjects) -> None:
+    jobs = (await stage.gateway.jobs.jobs(stage.theirs.caller, limit=500)).jobs
+    assert jobs
+    for one in jobs:
+        assert await stage.gateway.content.file(OURS, one.job.id) is None
+
+
 async def keys_of_ours(stage: TwoProjects) -> None:
     assert [key.id for key in await stage.gateway.keys.all(OURS)] == ["key_ours"]
 
@@ -236,6 +268,15 @@ RULES: dict[str, Rule] = {
         lambda stage, job: stage.gateway.content.poster(OURS, job.id), "job", JobNotFoundError
     ),
     "content.with_poster": of_no_project("the jobs that are given"),
+    "content.files": of_no_project("the jobs that are given"),
+    "content.file": file_of_a_job,
+    "activity.running": running,
+    "activity.last_day": last_day,
+    "activity.render_times": render_times,
+    "activity.costs": costs_of_days,
+    "activity.latest_events": own_things_only(
+        lambda stage: stage.gateway.activity.latest_events(OURS, 100)
+    ),
     "feed.events": same_as_unknown(
         lambda stage, job: stage.gateway.feed.events(OURS, [job.id]), "job"
     ),
@@ -253,6 +294,7 @@ RULES: dict[str, Rule] = {
     "in_doubt.adopt": adopting,
     "operations.stats": statistics,
     "operations.costs": costing,
+    "operations.accounts": operator_only(lambda stage: stage.gateway.operations.accounts(OURS)),
     "operations.pause_watching": operator_only(
         lambda stage: stage.gateway.operations.pause_watching(OURS)
     ),
@@ -357,8 +399,8 @@ LAST = (
 """Rules that change things of ours come last, in an order in which they don't disturb others."""
 PROCESS_WIDE = {
     "feed.stop",
-    *(f"authentication.{name}" for name in ("key", "key_of_token", "key_required", "lifetime")),
-    *(f"authentication.{name}" for name in ("check_expiry", "forget")),
+    *(f"authentication.{name}" for name in ("key", "key_of_hash", "key_of_token", "lifetime")),
+    *(f"authentication.{name}" for name in ("check_expiry", "forget", "key_required")),
 }
 """Methods without a caller: those that find it, and one that no door passes on."""
 

@@ -178,8 +178,10 @@ async def test_the_key_guards_what_is_below_the_mount_point(
             assert (await get(session, url + path))[0] == 200
         async with session.get(f"{url}/video/docs") as page:
             assert page.status == 200
-        for path in ("/video/api/stats", "/video/video/docs", "/video/video/healthz", "/video/"):
+        for path in ("/video/api/stats", "/video/video/docs", "/video/video/healthz"):
             assert (await get(session, url + path))[0] == 401
+        async with session.get(f"{url}/video/", allow_redirects=False) as page:
+            assert (page.status, page.headers["Location"]) == (303, "/video/login")
         body = {"script": "A fox", **SMALL}
         _, answer = await post(session, f"{url}/video/api/generate", json=body, headers=bearer)
         job_url = f"{url}/video/api/videos/status/{answer['jobId']}"

@@ -298,12 +298,12 @@ class ObjectMissingError(ObjectStoreError):
 
 
 class FramesUnavailableError(ReelhookError):
-    """Pictures of videos can't be made here at present. The reason is not the video's file."""
+    """Videos can't be decoded here at present. The reason is not the video's file."""
 
     code = "frames_unavailable"
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"No pictures of videos can be made: {reason}", facts={"reason": reason})
+        super().__init__(f"Videos can't be decoded here: {reason}", facts={"reason": reason})
         self.reason = reason
 
 

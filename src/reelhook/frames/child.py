@@ -17,9 +17,9 @@ import av.audio.codeccontext
 import av.audio.stream
 import av.subtitles.codeccontext
 import av.subtitles.stream
+from av.codec import Codec
 from av.container import InputContainer
 from av.filter import Graph
-from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -114,6 +114,7 @@ def _refuse(url: str, *_: object) -> None:
 def _opened(file: File, demuxer: str) -> InputContainer:
     return av.open(
         file,
+        "r",
         format=demuxer,
         options={"max_pixels": str(PIXELS_MAX), "threads": "1"},
         container_options={
@@ -158,11 +159,11 @@ def _frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFra
     if not context.is_open:
         context.options = {"max_pixels": str(PIXELS_MAX)}
         context.thread_count = 1
-        context.thread_type = "NONE"  # type: ignore[assignment] # the stub has the enum alone
+        context.thread_type = "NONE"
     broken = 0
     for packet in container.demux(stream):
         try:
-            yield from packet.decode()  # type: ignore[misc] # a video stream's frames
+            yield from packet.decode()
         except av.InvalidDataError:
             broken += 1
             if broken > BROKEN_PACKETS_MAX:
@@ -210,7 +211,7 @@ def _last_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
         container.seek((stream.start_time or 0) + round(end), stream=stream)
     last: VideoFrame | None = None
     for frame in _frames(container, stream):
-        if last is None or frame.time is None or frame.time >= last.time:
+        if last is None or (frame.pts or 0) >= (last.pts or 0):
             last = frame
     if last is None:
         raise ValueError("no frame")
@@ -268,7 +269,7 @@ def _jpeg(frame: VideoFrame, quantizer: int) -> bytes:
 
 
 def _encoded(codec: str, frame: VideoFrame, **options: str) -> bytes:
-    encoder = VideoCodecContext.create(codec, "w")
+    encoder = Codec(codec, "w").create("video")
     encoder.width, encoder.height = frame.width, frame.height
     encoder.pix_fmt = frame.format.name
     encoder.time_base = Fraction(1, 1000)

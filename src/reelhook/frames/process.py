@@ -42,7 +42,7 @@ _DURATION_MAX, _SIDE_MAX, _FRAME_RATE_MAX = 30 * 24 * 3600.0, 16_384, 1000.0
 
 @dataclass
 class _Output:
-    """What a process wrote, as far as it can be believed."""
+    """The output of a process, as far as it can be believed."""
 
     ready: bool = False
     facts: VideoFacts | None = None
@@ -132,7 +132,9 @@ async def _all_of(process: Process) -> bytes:
     while chunk := await process.stdout.read(_CHUNK_BYTES):
         written += chunk
         if len(written) > OUTPUT_BYTES_MAX:
-            break
+            return bytes(written)
+    # A signal to a process that has just ended would take its exit code from the event loop.
+    await process.wait()
     return bytes(written)
 
 

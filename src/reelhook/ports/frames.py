@@ -1,4 +1,4 @@
-"""Port to pictures and facts of videos."""
+"""Port to posters, last frames and facts of videos."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from reelhook.domain.archive import VideoFacts
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What a video's file shows: its facts, and a poster as a JPEG; None: it shows none."""
+    """The facts and the poster, a JPEG, that a video's file shows; None: it shows none."""
 
     facts: VideoFacts | None = None
     poster: bytes | None = None

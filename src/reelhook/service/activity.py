@@ -124,9 +124,10 @@ class Activity:
         return await self._shared(("running", project), read, FRESH_MILLISECONDS)
 
     async def last_day(self, caller: Caller) -> LastDay:
-        """Return what happened in the last 24 hours."""
+        """Return what happened in the last 24 hours, the present one included."""
         project = self._project(caller)
-        since = self.day_began_at()
+        now = self.clock.now()
+        since = now - now % _HOUR - (HOURS - 1) * _HOUR
 
         async def read() -> LastDay:
             jobs, attempts, lags = await asyncio.gather(
@@ -137,11 +138,6 @@ class Activity:
             return LastDay(jobs, attempts, lags)
 
         return await self._shared(("day", project, since), read, KEPT_MILLISECONDS)
-
-    def day_began_at(self) -> Instant:
-        """Return the beginning of the first of the last 24 hours, the present one included."""
-        now = self.clock.now()
-        return now - now % _HOUR - (HOURS - 1) * _HOUR
 
     async def render_times(self, caller: Caller) -> list[RenderTime]:
         """Return how long the newest completed jobs took at their providers."""
