@@ -9,6 +9,8 @@ import pytest
 from engine_stage import Engine, Played, Stage, stage, until
 from engine_upstream import answers, reset
 
+from reelhook.domain.archive_pause import ArchivePause, PauseCause
+from reelhook.domain.archive_pause import ArchivePause, PauseCause
 from reelhook.domain.budget import BudgetLimits
 from reelhook.domain.caller import OPERATOR, Caller, Scope
 from reelhook.domain.catalog import Account
@@ -25,6 +27,7 @@ from reelhook.storage.write_times import WriteTimes
 WATCH_ALONE = frozenset({"watch", "account_status"})
 READER = Caller("default", frozenset({Scope.READ}), key_id="key_1", chosen=True)
 WORDS = "The limit of 1 concurrent tasks has been reached"
+STATUS = WATCH_ALONE | {"account_status"}
 SLOWLY: dict[str, Any] = {"poll_seconds": 600.0}
 """Rounds are rare, so that hours pass in few steps."""
 
@@ -132,7 +135,7 @@ async def test_round_stretched(tmp_path: Path) -> None:
 
 
 async def test_account_refused(tmp_path: Path) -> None:
-    async with stage(tmp_path, loops=WATCH_ALONE) as here, here.engine() as engine:
+    async with stage(tmp_path, loops=STATUS) as here, here.engine() as engine:
         here.upstream.add("a", "b")
         await engine.register(["a", "b"])
         refusal = answers(401, {"error": {"message": "Incorrect API key."}})
@@ -212,7 +215,7 @@ async def test_provider_down_for_a_create(tmp_path: Path) -> None:
 
 
 async def test_provider_down_for_reads(tmp_path: Path) -> None:
-    async with stage(tmp_path, loops=WATCH_ALONE) as here, here.engine() as engine:
+    async with stage(tmp_path, loops=STATUS) as here, here.engine() as engine:
         here.upstream.add("a", "b")
         await engine.register(["a", "b"])
         await engine.pass_time(5)
@@ -352,7 +355,7 @@ async def test_retrying_then_exhausted(tmp_path: Path) -> None:
         assert words.command == "reelhook deliveries resend 1"
         assert (await rows(engine))["exhausted"].count == 1
         here.receivers.manners.clear()
-        await engine.gateway.deliveries.resend_one(OPERATOR, 1)
+        await engine.gateway.deliveries.resend(OPERATOR, 1)
         await engine.settled()
         assert await rows(engine) == {}
 
@@ -370,7 +373,7 @@ async def test_endpoint_open_then_disabled(tmp_path: Path) -> None:
         row = (await rows(engine))["endpoint_open"]
         assert (row.things, row.count, row.cause.next_at) == ("webhooks", 6, cause.next_at)
         assert cause.about is not None
-        await engine.gateway.endpoints.disable(OPERATOR, cause.about)
+        await engine.gateway.endpoints.change(OPERATOR, cause.about, {}, enabled=False)
         name, words = await said(engine, ids[0])
         assert (name, words.action) == ("endpoint_disabled", "enable_endpoint")
         assert words.message.startswith(f"{here.receivers.url} was disabled by hand")
@@ -393,15 +396,41 @@ async def test_endpoint_refused(tmp_path: Path) -> None:
 # -- files ----------------------------------------------------------------------------------------
 
 
+def with_archive(engine: Engine) -> Attention:
+    """Return the use case of an installation that has an archive."""
+    settings = CauseSettings(5.0, 24.0, 60.0, 13, archiving=True)
+    facts = CauseFacts(engine.store, engine.catalog, settings, engine.clock)
+    return Attention(engine.store, facts, engine.clock)
+
+
+@pytest.mark.parametrize("why", PauseCause)
+async def test_archive_paused(tmp_path: Path, why: PauseCause) -> None:
+    async with stage(tmp_path) as here, here.engine() as engine:
+        await ended(here, engine, "a")
+        since = here.time.now() - 60_000
+        engine.health["openai"].archive = ArchivePause(since, why, "5 MiB are free")
+        await engine.settled()
+        attention = with_archive(engine)
+        cause = await attention.of_job(OPERATOR, await engine.job("a"))
+        assert cause is not None
+        words = words_of(cause, OPERATOR)
+        assert (cause.name, cause.since, words.action) == ("archive_paused", since, "fix_archive")
+        assert words.message.startswith("The archive takes no files for now: ")
+        assert words.message.endswith("5 MiB are free")
+        assert words.command == "reelhook doctor"
+        (row,) = await attention.all(OPERATOR)
+        assert (row.cause.name, row.things) == ("archive_paused", "files")
+        (shown,) = await attention.all(READER)
+        assert "5 MiB" not in words_of(shown.cause, READER).message
+
+
 async def test_expiring(tmp_path: Path) -> None:
     async with stage(tmp_path) as here, here.engine() as engine:
         await ended(here, engine, "a")
         here.query(
             "UPDATE archive SET expires_at = ?, error = 'HTTP 500'", here.time.now() + 3_600_000
         )
-        settings = CauseSettings(5.0, 24.0, 60.0, 13, archiving=True)
-        facts = CauseFacts(engine.store, engine.catalog, settings, engine.clock)
-        attention = Attention(engine.store, facts, engine.clock)
+        attention = with_archive(engine)
         cause = await attention.of_job(OPERATOR, await engine.job("a"))
         assert cause is not None
         words = words_of(cause, OPERATOR)
@@ -412,3 +441,28 @@ async def test_expiring(tmp_path: Path) -> None:
         assert cause.next_at == here.time.now() + 3_600_000
         (row,) = await attention.all(OPERATOR)
         assert (row.things, row.count, row.job_ids) == ("files", 1, ("a",))
+
+
+async def test_archive_paused(tmp_path: Path) -> None:
+    async with stage(tmp_path) as here, here.engine() as engine:
+        await ended(here, engine, "a")
+        pause = ArchivePause(here.time.now(), PauseCause.DISK_FULL, "0.1 GiB are free")
+        engine.health["openai"].archive = pause
+        engine.health["openai"].changed.publish()
+        await engine.settled()
+        settings = CauseSettings(5.0, 24.0, 60.0, 13, archiving=True)
+        facts = CauseFacts(engine.store, engine.catalog, settings, engine.clock)
+        attention = Attention(engine.store, facts, engine.clock)
+        cause = await attention.of_job(OPERATOR, await engine.job("a"))
+        assert cause is not None
+        words = words_of(cause, OPERATOR)
+        assert (cause.name, cause.since, words.action) == (
+            "archive_paused",
+            pause.since,
+            "fix_archive",
+        )
+        assert words.message == "The archive takes no files for now: 0.1 GiB are free"
+        assert words.command == "reelhook doctor"
+        (row,) = await attention.all(OPERATOR)
+        assert (row.things, row.cause.name.harm.name) == ("files", "STOPPED")
+        assert words_of(row.cause.public(), READER).message == "The archive takes no files for now"
