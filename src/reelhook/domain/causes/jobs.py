@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from reelhook.domain.age_limits import Age
 from reelhook.domain.archive import ArchivedFile, FileState
+from reelhook.domain.archive_pause import ArchivePause
 from reelhook.domain.causes.accounts import (
     AccountState,
-    ArchivePause,
     Installation,
     causes_of_all,
     causes_of_waiting,
@@ -225,6 +225,7 @@ def archive_paused(pause: ArchivePause) -> Cause:
         CauseName.ARCHIVE_PAUSED,
         Remedy.FIX_ARCHIVE,
         since=pause.since,
-        facts={"response": pause.reason},
+        variant=pause.cause.value,
+        facts={"response": pause.message},
         private=frozenset({"response"}),
     )
