@@ -88,7 +88,6 @@ RULES: dict[str, Scope | Policy] = {
     "GET /api/models": Scope.READ,
     "GET /api/costs": Scope.READ,
     "GET /api/stats": Scope.READ,
-    "GET /api/attention": Scope.READ,
     "POST /api/watcher/pause": Scope.OPERATOR,
     "POST /api/watcher/resume": Scope.OPERATOR,
     "POST /api/keys": Scope.ADMIN,
