@@ -2,6 +2,8 @@
 
 import math
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,8 @@ from reelhook.domain.event import DAY_MILLISECONDS
 from reelhook.domain.keeping import FileLimits
 from reelhook.domain.project import DEFAULT, Project
 from reelhook.ports import DataRemoval
+from reelhook.storage.operation import Database
+from reelhook.storage.operations import archive
 from reelhook.storage.store import Store
 
 from .archived import archived
@@ -132,3 +136,26 @@ async def test_a_job_whose_file_is_kept_loses_its_history_only(
         await store.remove_archived(await store.excess_files(FileLimits(1), LATER, 9), LATER)
         assert (await store.remove_jobs((), LATER, LATER)).removed == 1
         assert await store.objects_to_delete(LATER, 9) == ["videos/job_1.mp4"]
+
+
+async def test_files_are_listed_with_their_jobs_page_by_page(
+    store: Store, database: Database
+) -> None:
+    await store.create_project(SHOP)
+    for number in range(3):
+        await archived(store, f"job_{number}", project="prj_shop" if number == 1 else "default")
+    job = await queued(store, new("job_3", urls=()), "video_3")
+    await moved(store, job.apply(FINISHED, NOW))
+
+    async def page(*arguments: Any) -> list[str]:
+        found = await database.read(partial(archive.page, *arguments))
+        return [file.job_id for file in found]
+
+    assert await page("", 2) == ["job_0", "job_1"]
+    assert await page("job_1", 2) == ["job_2"]
+    assert await page("", 9, "prj_shop") == ["job_1"]
+    assert await page("", 9, None, FileState.WAITING) == ["job_3"]
+    assert await page("", 9, None, None) == ["job_0", "job_1", "job_2", "job_3"]
+    pairs = await database.read(partial(archive.page_with_jobs, "", 9, "prj_shop"))
+    assert [(file.key, stored.job.id) for file, stored in pairs] == [("videos/job_1.mp4", "job_1")]
+    assert await database.read(archive.totals) == (3, 300)

@@ -1,5 +1,6 @@
 """The composition root: the only package that knows every other, and builds the program."""
 
+from reelhook.bootstrap import archived
 from reelhook.bootstrap.accounts import check_accounts, simulated_accounts
 from reelhook.bootstrap.backup import back_up, restored
 from reelhook.bootstrap.components import Components, build_components
@@ -23,6 +24,7 @@ __all__ = [
     "Components",
     "Finding",
     "Running",
+    "archived",
     "back_up",
     "build_components",
     "callback_url",

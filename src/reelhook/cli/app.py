@@ -7,6 +7,7 @@ import typer
 
 import reelhook
 from reelhook.cli import (
+    archive,
     audit,
     backup,
     copying,
@@ -68,6 +69,7 @@ def build() -> typer.Typer:
     _add_deliveries(app)
     _add_webhooks(app)
     add_project_groups(app)
+    _add_archive(app)
     _add_database(app)
     return app
 
@@ -223,6 +225,19 @@ def _add_webhooks(app: typer.Typer) -> None:
         )
     )(webhooks.check)
     app.add_typer(group, name="webhooks", rich_help_panel=_WEBHOOKS)
+
+
+def _add_archive(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="The files of finished videos.")
+    for name, command, *examples in (
+        ("ls", archive.ls, "", "--project shop --json"),
+        ("verify", archive.verify, "", "--no-hashes --json"),
+        ("prune", archive.prune, "--dry-run", ""),
+        ("export", archive.export, "videos", "videos --project shop"),
+    ):
+        lines = (f"reelhook archive {name} {example}".rstrip() for example in examples)
+        group.command(name, epilog=_examples(*lines))(command)
+    app.add_typer(group, name="archive", rich_help_panel="Archive")
 
 
 def _add_database(app: typer.Typer) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 from reelhook.domain.archive import ArchivedFile, FileState, PosterState, VideoFacts
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
-from reelhook.ports import Lease
-from reelhook.storage.operation import Operation, Statement
+from reelhook.ports import Lease, StoredJob
+from reelhook.storage.operation import Operation, Statement, concurrently, query
 from reelhook.storage.operations.leases import holds
 from reelhook.storage.operations.ownership import of_project
 from reelhook.storage.operations.removal import is_kept
+from reelhook.storage.operations.rows import STORED_JOB, stored_job_of
 
 _COLUMNS = tuple(field.name for field in fields(ArchivedFile))
 FILE = ", ".join(_COLUMNS)
@@ -174,13 +175,37 @@ def record_poster(
 
 
 def page(
-    after: str | None, limit: int, project: str | None = None
+    after: str, limit: int, project: str | None = None, state: FileState | None = FileState.STORED
 ) -> Operation[list[ArchivedFile]]:
-    """Return stored files in the order of their jobs' ids, after the job `after`."""
-    owned, owner = of_project(project, 3)
+    """Return files in the order of their jobs' ids, after the job `after`.
+
+    Only those in this state, or in any; only those of this project, or of all.
+    """
     rows = yield Statement(
-        f"SELECT {FILE} FROM archive WHERE state = 'stored' AND job_id > ?1{owned}"
-        " ORDER BY job_id LIMIT ?2",
-        (after or "", limit, *owner),
+        f"SELECT {FILE} FROM archive WHERE job_id > ?1"
+        " AND (CAST(?3 AS TEXT) IS NULL OR project = ?3)"
+        " AND (CAST(?4 AS TEXT) IS NULL OR state = ?4) ORDER BY job_id LIMIT ?2",
+        (after, limit, project, state and state.value),
     )
     return [file_of(row) for row in rows]
+
+
+def page_with_jobs(
+    after: str, limit: int, project: str | None = None
+) -> Operation[list[tuple[ArchivedFile, StoredJob]]]:
+    """Return stored files with their jobs, in the order of the jobs' ids."""
+    files = yield from page(after, limit, project)
+    found = yield from concurrently(
+        [query(f"SELECT {STORED_JOB} FROM jobs WHERE id = ?1", (file.job_id,)) for file in files]
+    )
+    return [(file, stored_job_of(rows[0])) for file, rows in zip(files, found, strict=True) if rows]
+
+
+def totals(project: str | None = None) -> Operation[tuple[int, int]]:
+    """Return the number of stored files, and their bytes."""
+    rows = yield Statement(
+        "SELECT count(*), coalesce(sum(size), 0) FROM archive WHERE state = 'stored'"
+        " AND (CAST(?1 AS TEXT) IS NULL OR project = ?1)",
+        (project,),
+    )
+    return int(rows[0][0]), int(rows[0][1])

@@ -141,3 +141,8 @@ def due(now: Instant, limit: int) -> Operation[list[str]]:
 def deleted(keys: Sequence[str]) -> Operation[None]:
     """Record that these objects are gone."""
     yield StatementBatch(tuple(map(is_kept, keys)))
+
+
+def is_queued(key: str) -> Operation[bool]:
+    """Return True if an object waits to be deleted."""
+    return bool((yield Statement("SELECT 1 FROM removed_objects WHERE key = ?1", (key,))))
