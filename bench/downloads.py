@@ -2,9 +2,9 @@
 
 Both serve the same file from one process, with uvloop and httptools. The same clients download it
 from each in turns: whole, and in random ranges of 4 MiB. The medians of the pairs' ratios count. In
-reelhook's process a task wakes every 5 ms. Exits 1 unless reelhook reaches 0.9 times the throughput, and
-its loop uses less than 50 ms of CPU between two wake-ups. How late a wake-up was is shown too; on a
-machine with other work that is mostly the wait for a processor.
+reelhook's process a task wakes every 5 ms. Exits 1 unless reelhook reaches 0.9 times the
+throughput, and its loop uses less than 50 ms of CPU between two wake-ups. How late a wake-up was is
+shown too; on a machine with other work that is mostly the wait for a processor.
 """
 
 import argparse
