@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-archive bench-away bench-bombs bench-budgets bench-delivery bench-door bench-downloads bench-failing bench-fairness bench-keys bench-kill bench-lists bench-memory bench-pages bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-retries bench-store bench-watch bench-workers crash lock clean screenshots
+.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-archive bench-attention bench-away bench-bombs bench-budgets bench-delivery bench-door bench-downloads bench-failing bench-fairness bench-keys bench-kill bench-lists bench-memory bench-pages bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-retries bench-store bench-watch bench-workers crash lock clean screenshots
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -152,6 +152,9 @@ bench-store: $(VENV)/.dev ## the store by itself, on SQLite and PostgreSQL
 
 bench-archive: $(VENV)/.dev ## files through the archive, under kills and under load
 	@$(BIN)/python -m bench.archive
+
+bench-attention: $(VENV)/.dev ## all causes on a bad day: 100,000 jobs, 1,000,000 attempts, on SQLite and PostgreSQL (2 minutes)
+	@$(BIN)/python -m bench.attention
 
 bench-away: $(VENV)/.dev ## PostgreSQL stopped, restarted, frozen, failed over, on a full disk (7 minutes)
 	@$(BIN)/python -m bench.away

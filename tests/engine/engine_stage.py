@@ -51,7 +51,7 @@ from reelhook.engine.leases import LANE_IDS, MAINTENANCE_ID, Leases, account_id
 from reelhook.engine.runner import Loop, Runner
 from reelhook.engine.submitting.paid_calls import PaidCalls
 from reelhook.engine.upkeep.account_status import AccountStatusPublisher
-from reelhook.gateway import EndpointFields
+from reelhook.gateway import EndpointFields, Gateway
 from reelhook.guard.addresses import AddressPolicy
 from reelhook.ports import Lease, MediaFetch, Objects, Sender
 from reelhook.providers.http.provider import HttpProvider
@@ -129,6 +129,7 @@ class Engine:
     `loops` are keyed by name; those of all accounts but the first by `name:account`.
     """
 
+    gateway: Gateway
     service: JobFunctions
     endpoints: EndpointFunctions
     deliveries: DeliveryFunctions
@@ -341,6 +342,7 @@ async def _engine(
     publishers = [loop for loop in every.values() if isinstance(loop, AccountStatusPublisher)]
     gateway = build_process_gateway(parts)
     return Engine(
+        gateway,
         JobFunctions(gateway),
         EndpointFunctions(gateway),
         DeliveryFunctions(gateway),

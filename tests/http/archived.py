@@ -14,7 +14,7 @@ from reelhook.ports import Objects
 
 VIDEO = bytes(range(256)) * 40
 POSTER = b"\xff\xd8\xff\xe0 a small image"
-OFF = {"archive_url": "off"}
+OFF: dict[str, Any] = {"archive_url": "off"}
 """With it, no loop fetches the files of the tests."""
 
 

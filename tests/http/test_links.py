@@ -78,7 +78,7 @@ async def test_the_end_in_a_webhook_follows_from_its_event_alone(tmp_path: Path)
         query = parse_qs(urlsplit(event["videoUrl"]).query)
         assert list(query) == ["expires", "signature"]
         ends = int(query["expires"][0])
-        stored = await server.hook.gateway.content._store.job(job_id)  # type: ignore[attr-defined] # a test may look
+        stored = await server.hook.gateway.content._store.job(job_id)
         assert ends == stored.job.updated_at // 1000 + 24 * 3600
         assert json.dumps(event["videoUrl"]) in json.dumps(event)
 

@@ -49,6 +49,7 @@ BODIES: dict[str, Any] = {
     "POST /api/keys/{key_id}/budgets/raise": RAISE,
 }
 RULES: dict[str, Scope | Policy] = {
+    "GET /api/attention": Scope.READ,
     "GET /api/audit": Scope.ADMIN,
     "POST /api/generate": Scope.SUBMIT,
     "POST /api/uploads": Scope.SUBMIT,

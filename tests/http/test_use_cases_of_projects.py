@@ -206,6 +206,19 @@ async def costs_of_days(stage: TwoProjects) -> None:
     assert {line.project for line in lines} <= {OURS.project}
 
 
+def causes_of_theirs(name: str) -> Rule:
+    """No cause is shown for a job of theirs, which is in doubt."""
+
+    async def check(stage: TwoProjects) -> None:
+        for side, shown in ((stage.ours, True), (stage.theirs, False)):
+            job = (await stage.gateway.jobs.job(side.caller, side.in_doubt)).job
+            given = job if name == "of_job" else [job]
+            found = await getattr(stage.gateway.attention, name)(OURS, given)
+            assert bool(found) is shown
+
+    return check
+
+
 async def file_of_a_job(stage: TwoProjects) -> None:
     jobs = (await stage.gateway.jobs.jobs(stage.theirs.caller, limit=500)).jobs
     assert jobs
@@ -259,8 +272,15 @@ RULES: dict[str, Rule] = {
         f"client_calls.{name}": of_no_project("the caller's own calls, by its project and key")
         for name in ("tried", "replay", "used", "written", "lost", "refused")
     },
+    "uploads.add": of_no_project("a new file of the caller's project"),
+    "uploads.placed": of_no_project("files of the caller's project; see test_uploads"),
     "waiting.of": of_no_project("the job that is given; see test_an_accounts_responses"),
     "waiting.all_of": of_no_project("the jobs that are given"),
+    "attention.all": own_things_only(lambda stage: stage.gateway.attention.all(OURS)),
+    **{
+        f"attention.{name}": causes_of_theirs(name)
+        for name in ("of_job", "of_jobs", "causes_of_jobs")
+    },
     "content.video": same_as_unknown(
         lambda stage, job: stage.gateway.content.video(OURS, job.id), "job", JobNotFoundError
     ),

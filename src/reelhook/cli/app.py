@@ -110,6 +110,9 @@ def _add_server(app: typer.Typer) -> None:
         rich_help_panel=_SERVER, epilog=_examples("reelhook stats", "reelhook stats --json")
     )(operations.stats)
     app.command(
+        rich_help_panel=_SERVER, epilog=_examples("reelhook attention", "reelhook attention --json")
+    )(operations.attention)
+    app.command(
         rich_help_panel=_SERVER,
         epilog=_examples("reelhook audit", "reelhook audit --since 2h --action endpoint.changed"),
     )(audit.audit)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from reelhook.cli.cause_view import show_cause
 from reelhook.cli.render import (
     hint,
     minute,
@@ -69,6 +70,8 @@ def show_job(job: dict[str, Any]) -> None:
     values["metadata"] = metadata_text(job.get("metadata"))
     rows = [(name, values.get(key)), ("Status", text), *((n, values.get(k)) for n, k in rest)]
     show_fields([*rows, ("Stopped", _STOPPED.get(job.get("stopped")))])
+    if (cause := job.get("waitingFor")) is not None:
+        show_cause(cause)
     if job.get("inDoubt") and job["status"] == "failed":
         hint(
             "Look for it at the provider, then: reelhook adopt "

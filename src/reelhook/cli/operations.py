@@ -9,6 +9,7 @@ from rich.text import Text
 
 from reelhook.cli import render
 from reelhook.cli.calls import show_response
+from reelhook.cli.cause_view import show_attention
 from reelhook.cli.options import AsJson, InProject, Url
 
 
@@ -28,6 +29,21 @@ def stats(project: InProject = None, url: Url = None, as_json: AsJson = False) -
         url,
         lambda api: api.get("/api/stats"),
         _show_stats,
+        as_json=as_json,
+        project=project,
+    )
+
+
+def attention(project: InProject = None, url: Url = None, as_json: AsJson = False) -> None:
+    """Show what is held up, why, since when, what happens next, and what ends it.
+
+    The most harmful cause comes first. Times are in UTC. docs/runbook.md has a section for each
+    cause.
+    """
+    show_response(
+        url,
+        lambda api: api.get("/api/attention"),
+        show_attention,
         as_json=as_json,
         project=project,
     )

@@ -58,6 +58,7 @@ async def changes(api: Api, job_id: str, *, known: bool) -> AsyncIterator[ApiRes
         read = get_with_retries(api, path) if known else api.get(path)
         response, known = await read, True
         steady = {name: value for name, value in response.value.items() if name not in _UNSTEADY}
+        steady["waitingFor"] = steady.get("waitingFor", {}).get("cause")  # its words may change
         if steady != seen:
             seen = steady
             yield response

@@ -156,10 +156,16 @@ WORDS: Mapping[str, Sentences] = {
         "Wait, or raise the budget for a while",
         f"{_RAISE} --jobs-in-flight N --for 2h",
     ),
-    "archive_paused": Sentences(
-        "The archive takes no files for now",
-        "It is tried again at intervals; videos stay at their providers until then",
-        "Make room, or check the archive's address and key",
+    "archive_paused.disk_full": Sentences(
+        "The archive takes no files for now: too little of a disk is free",
+        "It goes on once there is room; videos stay at their providers until then",
+        "Make room on the disk of the archive and of the data directory",
+        "reelhook doctor",
+    ),
+    "archive_paused.store_unavailable": Sentences(
+        "The archive takes no files for now: its store refuses them or does not respond",
+        "It is tried again within half a minute; videos stay at their providers until then",
+        "Check the address and the key of the archive's store",
         "reelhook doctor",
     ),
     "endpoint_refused": Sentences(

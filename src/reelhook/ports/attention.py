@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from reelhook.domain.archive import ArchivedFile
 from reelhook.domain.budget import LimitKind
-from reelhook.domain.causes.accounts import ArchivePause, Leased
+from reelhook.domain.causes.accounts import Leased
 from reelhook.domain.causes.webhooks import HeldWebhook, Receiver
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
@@ -23,15 +23,11 @@ class SlowWrites(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SharedState:
-    """The stored state that all jobs share. `leases` and `records` are by account.
-
-    `archive_pause` is None while the archive takes files.
-    """
+    """The stored state that all jobs share. `leases` and `records` are by account."""
 
     paused_since: Instant | None = None
     leases: Mapping[str, Leased] = field(default_factory=dict)
     records: Mapping[str, AccountRecord] = field(default_factory=dict)
-    archive_pause: ArchivePause | None = None
 
 
 @dataclass(frozen=True, slots=True)

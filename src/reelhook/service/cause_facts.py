@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reelhook.domain.account_status import HEALTHY
+from reelhook.domain.archive_pause import ArchivePause
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.causes.accounts import AccountState, Installation, Leased, SlowStore
 from reelhook.domain.causes.jobs import SLOW_MILLISECONDS_MIN, slow_after
@@ -105,11 +106,21 @@ class CauseFacts:
             else SlowStore(now - round(slow.since_seconds * 1000), slow.longest_seconds),
             any_worker=any(lease.held for lease in leases.values()),
             archiving=settings.archiving,
-            archive_pause=state.archive_pause if settings.archiving else None,
+            archive_pause=self._archive_pause(state) if settings.archiving else None,
         )
         known = dict.fromkeys((*configured, *state.leases, *state.records))
         accounts = {name: self._account(name, state, full=name in full) for name in known}
         return SharedFacts(installation, accounts)
+
+    def _archive_pause(self, state: SharedState) -> ArchivePause | None:
+        """Return the pause of the archive that began first: each worker has its own disk."""
+        records = [state.records.get(name, _UNKNOWN) for name in self._catalog.accounts]
+        pauses = [record.status.archive for record in records]
+        return min(
+            (pause for pause in pauses if pause is not None),
+            key=lambda pause: pause.since,
+            default=None,
+        )
 
     def _account(self, name: str, state: SharedState, *, full: bool) -> AccountState:
         record, account = state.records.get(name, _UNKNOWN), self._catalog.accounts.get(name)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from reelhook.domain.account_status import HEALTHY, AccountStatus
+from reelhook.domain.archive_pause import ArchivePause
 from reelhook.domain.causes.cause import Cause, CauseName, Remedy
 from reelhook.domain.event import Instant
 
@@ -24,14 +25,6 @@ class SlowStore:
 
     since: Instant
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class ArchivePause:
-    """A time in which the archive takes no files, and the reason."""
-
-    since: Instant
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +171,6 @@ def _unread(installation: Installation, account: AccountState) -> Iterator[Cause
             CauseName.PROVIDER_DOWN,
             Remedy.WAIT,
             since=reads.since,
-            next_at=installation.now + installation.poll_milliseconds,
             about=account.id,
             variant="reads",
             facts={"account": account.id, "response": response},
