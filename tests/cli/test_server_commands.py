@@ -23,15 +23,15 @@ from reelhook.domain.signing_keys import PrivateKey
 from reelhook.simulator.flavours import FLAVOURS
 
 
-def one_line(directory: Path, *arguments: str, **variables: str) -> str:
+def one_line(directory: Path, *arguments: str, code: int = 1, **variables: str) -> str:
     outcome = reelhook(*arguments, directory=directory, **variables)
-    assert (outcome.code, outcome.out) == (1, "")
+    assert (outcome.code, outcome.out) == (code, "")
     assert outcome.err.count("\n") == 1
     return outcome.err
 
 
 def test_serve_without_a_provider_says_why_and_what_to_do(tmp_path: Path) -> None:
-    line = one_line(tmp_path, "serve")
+    line = one_line(tmp_path, "serve", code=78)
     assert "OpenAI shut down its Videos API" in line
     assert "OPENAI_BASE_URL" in line
     assert "--simulate" in line
@@ -44,7 +44,7 @@ def test_serve_refuses_to_be_reachable_without_a_key(tmp_path: Path) -> None:
 
 
 def test_serve_tells_a_wrong_flag_by_its_setting(tmp_path: Path) -> None:
-    assert "REELHOOK_POLL_SECONDS" in one_line(tmp_path, "serve", "--poll-seconds", "0")
+    assert "REELHOOK_POLL_SECONDS" in one_line(tmp_path, "serve", "--poll-seconds", "0", code=78)
 
 
 def test_a_taken_port_stops_the_start(tmp_path: Path) -> None:
@@ -196,7 +196,9 @@ def test_a_new_private_key_is_shown_with_its_public_one(tmp_path: Path) -> None:
 
 
 def test_a_bad_private_key_stops_the_start(tmp_path: Path) -> None:
-    line = one_line(tmp_path, "serve", "--simulate", REELHOOK_WEBHOOK_PRIVATE_KEY="whsk_hunter2")
+    line = one_line(
+        tmp_path, "serve", "--simulate", REELHOOK_WEBHOOK_PRIVATE_KEY="whsk_hunter2", code=78
+    )
     assert "REELHOOK_WEBHOOK_PRIVATE_KEY" in line
     assert "hunter2" not in line
 

@@ -44,6 +44,8 @@ PUBLIC = {
     *("BudgetNotice.key", "Demand.key", "SumChange.key", "KeyGrant.key", "Gateway.keys"),
     # Headers of responses.
     *("AccessRefusal.headers", "Admission.headers", "RateState.headers"),
+    # A key of the keyboard.
+    "NavItem.key",
     # Flags.
     *("ServerFacts.image_urls", "RequestCredential.until_key"),
     # Places in a queue.

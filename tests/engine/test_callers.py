@@ -15,7 +15,15 @@ OF_THE_PROCESS = {("feed", "changed"), ("feed", "stopping"), ("feed", "stop")}
 """No use cases: how the process wakes and ends those who wait."""
 AUTHENTICATING = {
     ("authentication", name)
-    for name in ("key", "key_of_token", "check_expiry", "key_required", "forget", "lifetime")
+    for name in (
+        "key",
+        "key_of_hash",
+        "key_of_token",
+        "check_expiry",
+        "key_required",
+        "forget",
+        "lifetime",
+    )
 }
 """No use cases either: they find out who the caller is."""
 OPEN = {("operations", "watching_paused_since"), ("operations", "check_writable")}
@@ -28,7 +36,9 @@ def use_cases() -> list[tuple[str, str, Any]]:
         (field.name, name, function)
         for field in fields(Gateway)
         for name, function in vars(kinds[field.name]).items()
-        if not name.startswith("_") and (field.name, name) not in OF_THE_PROCESS | AUTHENTICATING
+        if not name.startswith("_")
+        and not isinstance(function, property)  # of the process, not of a job
+        and (field.name, name) not in OF_THE_PROCESS | AUTHENTICATING
     ]
 
 

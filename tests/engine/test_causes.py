@@ -10,7 +10,6 @@ from engine_stage import Engine, Played, Stage, stage, until
 from engine_upstream import answers, reset
 
 from reelhook.domain.archive_pause import ArchivePause, PauseCause
-from reelhook.domain.archive_pause import ArchivePause, PauseCause
 from reelhook.domain.budget import BudgetLimits
 from reelhook.domain.caller import OPERATOR, Caller, Scope
 from reelhook.domain.catalog import Account
@@ -283,7 +282,7 @@ async def test_in_doubt_while_it_is_looked_up_and_afterwards(tmp_path: Path) -> 
 
 
 async def test_near_max_age(tmp_path: Path) -> None:
-    options = {"max_age_hours": 0.5, "loops": WATCH_ALONE}
+    options: dict[str, Any] = {"max_age_hours": 0.5, "loops": WATCH_ALONE}
     async with stage(tmp_path, **options) as here, here.engine(poll_seconds=60.0) as engine:
         here.upstream.add("a", status="in_progress", progress=10)
         await engine.register(["a"])
@@ -441,28 +440,3 @@ async def test_expiring(tmp_path: Path) -> None:
         assert cause.next_at == here.time.now() + 3_600_000
         (row,) = await attention.all(OPERATOR)
         assert (row.things, row.count, row.job_ids) == ("files", 1, ("a",))
-
-
-async def test_archive_paused(tmp_path: Path) -> None:
-    async with stage(tmp_path) as here, here.engine() as engine:
-        await ended(here, engine, "a")
-        pause = ArchivePause(here.time.now(), PauseCause.DISK_FULL, "0.1 GiB are free")
-        engine.health["openai"].archive = pause
-        engine.health["openai"].changed.publish()
-        await engine.settled()
-        settings = CauseSettings(5.0, 24.0, 60.0, 13, archiving=True)
-        facts = CauseFacts(engine.store, engine.catalog, settings, engine.clock)
-        attention = Attention(engine.store, facts, engine.clock)
-        cause = await attention.of_job(OPERATOR, await engine.job("a"))
-        assert cause is not None
-        words = words_of(cause, OPERATOR)
-        assert (cause.name, cause.since, words.action) == (
-            "archive_paused",
-            pause.since,
-            "fix_archive",
-        )
-        assert words.message == "The archive takes no files for now: 0.1 GiB are free"
-        assert words.command == "reelhook doctor"
-        (row,) = await attention.all(OPERATOR)
-        assert (row.things, row.cause.name.harm.name) == ("files", "STOPPED")
-        assert words_of(row.cause.public(), READER).message == "The archive takes no files for now"

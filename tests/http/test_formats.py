@@ -140,7 +140,11 @@ async def test_a_format_is_chosen_shown_changed_and_given_up(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("body", "field", "remedy"),
     [
-        ({"format": "stripe"}, "format", "one of reelhook, openai, vercel, not stripe"),
+        (
+            {"format": "stripe"},
+            "format",
+            "one of reelhook, reelhook+poster, openai, vercel, not stripe",
+        ),
         ({"format": ""}, "format", "must not be empty"),
         ({"format": 7}, "format", "must be a string"),
         (

@@ -53,6 +53,7 @@ async def test_a_job_is_shown_whole(tmp_path: Path) -> None:
             "code": None,
             "webhookUrl": client.url,
             "videoUrl": f"{server.url}/api/sora/videos/{job_id}/download",
+            "posterUrl": None,
             "sequence": 1,
         }
 

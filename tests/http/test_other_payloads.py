@@ -76,7 +76,7 @@ def test_a_format_that_does_not_exist_here_is_the_default_one() -> None:
     report = event(WireStatus.PROCESSING, EventKind.PROGRESS)
     default = FORMATS.default.body(job(Status.PROCESSING), report)
     assert FORMATS.body(job(Status.PROCESSING), "of a later version", report) == default
-    with pytest.raises(InvalidRequestError, match="one of reelhook, openai, vercel"):
+    with pytest.raises(InvalidRequestError, match=r"one of reelhook, reelhook\+poster, openai"):
         FORMATS.check("of a later version")
 
 

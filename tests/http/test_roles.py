@@ -49,6 +49,7 @@ BODIES: dict[str, Any] = {
     "POST /api/keys/{key_id}/budgets/raise": RAISE,
 }
 RULES: dict[str, Scope | Policy] = {
+    "GET /api/attention": Scope.READ,
     "GET /api/audit": Scope.ADMIN,
     "POST /api/generate": Scope.SUBMIT,
     "POST /api/uploads": Scope.SUBMIT,
@@ -87,7 +88,6 @@ RULES: dict[str, Scope | Policy] = {
     "GET /api/models": Scope.READ,
     "GET /api/costs": Scope.READ,
     "GET /api/stats": Scope.READ,
-    "GET /api/attention": Scope.READ,
     "POST /api/watcher/pause": Scope.OPERATOR,
     "POST /api/watcher/resume": Scope.OPERATOR,
     "POST /api/keys": Scope.ADMIN,

@@ -272,6 +272,8 @@ RULES: dict[str, Rule] = {
         f"client_calls.{name}": of_no_project("the caller's own calls, by its project and key")
         for name in ("tried", "replay", "used", "written", "lost", "refused")
     },
+    "uploads.add": of_no_project("a new file of the caller's project"),
+    "uploads.placed": of_no_project("files of the caller's project; see test_uploads"),
     "waiting.of": of_no_project("the job that is given; see test_an_accounts_responses"),
     "waiting.all_of": of_no_project("the jobs that are given"),
     "attention.all": own_things_only(lambda stage: stage.gateway.attention.all(OURS)),

@@ -89,6 +89,8 @@ FULL_JOB = Job(
     metadata='{"order": "4711"}',
     estimated_amount=0.25,
     estimated_unit="USD",
+    recovered_at=NOW + 16,
+    unprepared_since=NOW + 17,
 )
 
 

@@ -33,9 +33,13 @@ class Loop(Protocol):
 
 
 class RunningTasks:
-    """The running tasks of a loop. An error in a task is logged and affects nothing else."""
+    """The running tasks of a loop. An error in a task is logged and affects nothing else.
 
-    def __init__(self, done: asyncio.Event) -> None:
+    `resumable` tasks are canceled at once in the end: they continue later where they stopped.
+    """
+
+    def __init__(self, done: asyncio.Event, *, resumable: bool = False) -> None:
+        self._resumable = resumable
         self._tasks: set[asyncio.Task[None]] = set()
         self._done = done
         self.draining = False
@@ -75,7 +79,7 @@ class RunningTasks:
     async def drain(self, seconds: float) -> None:
         """Wait this long for the tasks, and for tasks that they start. Then cancel the rest."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
+        end = loop.time() + (0.0 if self._resumable else seconds)
         try:
             while self._tasks and (left := end - loop.time()) > 0:
                 await asyncio.wait(self._tasks, timeout=left)

@@ -17,10 +17,11 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store, from_url
 
 from reelhook.domain.errors import ObjectMissingError, ObjectStoreError
+from reelhook.objects.local_reads import LocalFile
 from reelhook.ports import ObjectBytes, ObjectInfo
 
 if TYPE_CHECKING:  # obstore has some of these names for type checkers only
-    from obstore import GetResult
+    from obstore import BytesStream
     from obstore.store import ClientConfig, RetryConfig
 
 PART_BYTES = 5 * 1024 * 1024
@@ -92,14 +93,25 @@ class ObstoreObjects:
         self, key: str, start: int = 0, end: int | None = None
     ) -> AsyncIterator[ObjectBytes]:
         """See `Objects.open`."""
+        if self._folder is not None:
+            with _named(self.name):
+                file = await LocalFile.open(self._folder / key)
+            try:
+                yield ObjectBytes(file.size, self._named_chunks(file.chunks(start, end)))
+            finally:
+                file.close()
+            return
         options = None if end is None and not start else {"range": _range(start, end)}
         with _named(self.name):
             found = await obstore.get_async(self._store, key, options=options)  # type: ignore[arg-type] # the stub wants a TypedDict
-        yield ObjectBytes(found.meta["size"], self._chunks(found))
+        stream = found.stream(min_chunk_size=CHUNK_BYTES)
+        yield ObjectBytes(found.meta["size"], self._named_chunks(stream))
 
-    async def _chunks(self, found: "GetResult") -> AsyncIterator[bytes]:
+    async def _named_chunks(
+        self, chunks: "AsyncIterator[bytes] | BytesStream"
+    ) -> AsyncIterator[bytes]:
         with _named(self.name):
-            async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
+            async for chunk in chunks:
                 yield bytes(chunk)
 
     async def size(self, key: str) -> int | None:

@@ -46,6 +46,7 @@ class Uploads:
         Also return files that are to be stored with it. Raises `InvalidRequestError` for an upload
         that the project does not have, or that is of another kind than its field.
         """
+        caller.require(Scope.SUBMIT)
         media = {name: text for name, text in media_of(request) if hash_of_upload(text)}
         if not media:
             return request, ()

@@ -29,7 +29,7 @@ SELECT occurred_at FROM (SELECT occurred_at FROM events ORDER BY position DESC L
 
 
 @dataclass(frozen=True, slots=True)
-class FinishedFile:
+class ListedFile:
     """A job's file and its address at the provider."""
 
     account: str
@@ -37,12 +37,12 @@ class FinishedFile:
     url: str = field(repr=False)
 
 
-async def newest_files(target: Target) -> list[FinishedFile]:
+async def newest_files(target: Target) -> list[ListedFile]:
     """Return the files of the newest 1,000 jobs, newest first; none without a schema.
 
     Raises `SettingsError` if the database cannot be read.
     """
-    return [FinishedFile(*map(str, row)) for row in await _rows(target, _NEWEST)]
+    return [ListedFile(*map(str, row)) for row in await _rows(target, _NEWEST)]
 
 
 async def newest_record_at(target: Target) -> Instant | None:

@@ -8,7 +8,7 @@ from reelhook.bootstrap.doctor.finding import Finding, ok, warning
 from reelhook.config import Credential, Settings
 from reelhook.domain.errors import FileAddressRefusedError, SettingsError
 from reelhook.providers.http.file_access import Files, origin_text
-from reelhook.storage.newest_files import FinishedFile, newest_files
+from reelhook.storage.newest_files import ListedFile, newest_files
 
 LOOK_UP_SECONDS_MAX = 5.0
 ORIGINS_MAX = 10
@@ -33,7 +33,7 @@ async def files(settings: Settings) -> list[Finding]:
 
 
 async def _account(
-    credential: Credential, settings: Settings, newest: Sequence[FinishedFile]
+    credential: Credential, settings: Settings, newest: Sequence[ListedFile]
 ) -> list[Finding]:
     subject = f"files of account {credential.id}"
     try:
@@ -41,7 +41,7 @@ async def _account(
     except SettingsError:
         return []  # the check of the account reports it
     async with provider:
-        by_host: dict[str, FinishedFile] = {}
+        by_host: dict[str, ListedFile] = {}
         for file in newest:
             by_host.setdefault(origin_text(file.url), file)
         refused = [

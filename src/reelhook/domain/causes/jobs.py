@@ -21,6 +21,8 @@ from reelhook.domain.reconciliation import SETTLES_MAX
 
 NEAR_SHARE = 0.1
 """The last share of a job's greatest age, in which it is near its end."""
+OVERDUE_MILLISECONDS = 60 * 1000
+"""The time that a file may wait to be fetched, or be fetched, before it counts as held up."""
 EXPIRING_MILLISECONDS = 2 * 3600 * 1000
 """The time before a provider deletes a file in which a file that is not archived is in danger."""
 SLOW_MILLISECONDS_MIN = 60_000
@@ -201,8 +203,9 @@ def causes_of_file(installation: Installation, file: ArchivedFile) -> Iterator[C
     """Yield the causes that hold up a file that is still to be stored in the archive."""
     if file.state is not FileState.WAITING:
         return
-    expires_at = file.expires_at
-    if expires_at is not None and expires_at - installation.now < EXPIRING_MILLISECONDS:
+    expires_at, now = file.expires_at, installation.now
+    overdue = file.error is not None or now - (file.due_at or now) >= OVERDUE_MILLISECONDS
+    if overdue and expires_at is not None and expires_at - now < EXPIRING_MILLISECONDS:
         yield Cause(
             CauseName.EXPIRING,
             Remedy.SAVE_FILE,

@@ -84,7 +84,7 @@ class Archive:
         self._storing = 0
         self._yielding_since: Instant | None = None
         self.signal = signals.archive.fork()
-        self.tasks = RunningTasks(self.signal)
+        self.tasks = RunningTasks(self.signal, resumable=True)
 
     async def tick(self) -> float | None:
         """Start fetching what is due; see `Loop`."""

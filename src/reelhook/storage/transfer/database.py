@@ -28,6 +28,8 @@ TABLES: dict[str, tuple[str, ...]] = {
     "files": ("project", "hash"),
     "uploads": ("project", "hash"),
     "jobs": ("id",),
+    "archive": ("job_id",),
+    "late_checks": ("job_id",),
     "job_files": ("job_id", "hash"),
     "job_metadata": ("name", "value", "created_at", "job_id", "project"),
     "turns": ("account", "project"),

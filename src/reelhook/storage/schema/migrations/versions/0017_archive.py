@@ -1,6 +1,7 @@
 """archive: the files of completed jobs, jobs looked at once more, and what projects keep
 
-Processes of the previous version may run meanwhile: they only leave files unarchived.
+Processes of the previous version must not run at the same time: they would delete jobs and leave
+their files.
 """
 
 import time
@@ -14,7 +15,7 @@ _FOREVER = 2**62
 """The time at which a file expires if none is known."""
 revision = "0017"
 down_revision = "0016"
-previous_may_run = True
+previous_may_run = False
 LOSSES = {
     "archived_files": "SELECT count(*) FROM archive WHERE state = 'stored'",
 }
