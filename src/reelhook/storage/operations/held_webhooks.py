@@ -10,7 +10,7 @@ from reelhook.domain.endpoint import Disabled, shown_url
 from reelhook.ports import ExhaustedWebhooks, HeldReceiver
 from reelhook.storage.operation import Operation, Row, Statement, concurrently, query
 
-RECEIVERS_READ = 50
+RECEIVERS_READ = 25
 """The number of endpoints of each kind that are read: held back, and failing at times."""
 WEBHOOKS_READ = 5
 """The number of webhooks that are read of an endpoint which fails at times."""
