@@ -182,8 +182,7 @@ class Attention:
         causes = [
             cause
             for job in kind.jobs
-            for cause in causes_of_job(installation, JobState(job, account))
-            if cause.name not in known
+            for cause in causes_of_job(installation, JobState(job, account), known)
         ]
         partial = kind.count > len(kind.jobs) or kind.more
         for name in {cause.name for cause in causes}:

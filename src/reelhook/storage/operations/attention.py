@@ -16,7 +16,7 @@ from reelhook.storage.operations.ownership import of_project
 from reelhook.storage.operations.pause import watching_paused_since
 from reelhook.storage.operations.rows import STATE, job_of
 
-JOBS_READ = 100
+JOBS_READ = 50
 """The number of jobs of each account and kind that are read."""
 RENDERS_SEARCHED = 500
 """The number of a model's newest jobs among which completed ones are searched."""
