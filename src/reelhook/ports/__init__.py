@@ -18,6 +18,7 @@ from reelhook.ports.archive import (
 )
 from reelhook.ports.attention import (
     AttentionStore,
+    ExhaustedWebhooks,
     HeldReceiver,
     JobsOfKind,
     ReachedBudget,
@@ -184,6 +185,7 @@ __all__ = [
     "EndpointStore",
     "EnrollingStore",
     "EventPage",
+    "ExhaustedWebhooks",
     "FeedStore",
     "FetchedFile",
     "FileReads",
