@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-archive bench-attention bench-away bench-bombs bench-budgets bench-delivery bench-door bench-failing bench-fairness bench-keys bench-kill bench-lists bench-memory bench-pages bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-retries bench-store bench-watch bench-workers crash lock clean screenshots
+.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-archive bench-attention bench-away bench-bombs bench-budgets bench-delivery bench-door bench-downloads bench-failing bench-fairness bench-keys bench-kill bench-lists bench-memory bench-pages bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-retries bench-store bench-watch bench-workers crash lock clean screenshots
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,9 @@ bench-budgets: $(VENV)/.dev ## a budget of 100 on both databases, 1,000 rounds w
 
 bench-delivery: $(VENV)/.dev ## webhooks at 100 to 1000 a second, next to a hung receiver, against a bare client
 	@$(BIN)/python -m bench.delivery
+
+bench-downloads: $(VENV)/.dev ## downloads of archived files next to Starlette's FileResponse (2 minutes)
+	@$(BIN)/python -m bench.downloads
 
 bench-door: $(VENV)/.dev $(PEERS)/.done ## retrieves, creates and memory next to LiteLLM's proxy (2 minutes; ARGS="--seconds 1")
 	@LITELLM=$(CURDIR)/$(PEERS)/bin/litellm $(BIN)/python -m bench.door $(ARGS)

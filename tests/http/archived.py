@@ -27,8 +27,11 @@ class Archive:
     objects: Objects = field(init=False)
 
     def __post_init__(self) -> None:
-        self.objects = ObstoreObjects(self.folder.as_uri())
-        self._contents._objects = self.objects
+        self.use(ObstoreObjects(self.folder.as_uri()))
+
+    def use(self, objects: Objects) -> None:
+        """Serve from these objects, and store files there."""
+        self.objects = self._contents._objects = objects
 
     @property
     def _contents(self) -> Any:

@@ -52,6 +52,9 @@ NEVER_CARRIED_OUT = {
 budget until a time to come, files that are files by their bytes, or an address that nobody can
 guess; or they only refuse. All others are carried out."""
 
+MAY_BE_TOO_EARLY = {"GET /api/sora/videos/{job_id}/poster"}
+"""Posters are made after the jobs have ended."""
+
 
 def check(response: Any) -> None:
     if response.status_code >= 400:
@@ -158,7 +161,8 @@ async def test_no_request_made_from_the_document_breaks_the_server(tmp_path: Pat
         statuses = sum(counts.values(), Counter[int]())
         assert {200, 201, 202, 204, 400, 404, 409} <= set(statuses)
         assert all(status < 500 for status in statuses)
-        assert {label for label, one in counts.items() if min(one) >= 300} == NEVER_CARRIED_OUT
+        refused = {label for label, one in counts.items() if min(one) >= 300}
+        assert refused - MAY_BE_TOO_EARLY == NEVER_CARRIED_OUT
         assert (await server.get("/readyz")).status == 200
         assert not [line for line in server.logs if line["event"] == "http.failed"]
 

@@ -19,6 +19,7 @@ from reelhook.ports.archive import (
 )
 from reelhook.ports.attention import (
     AttentionStore,
+    ExhaustedWebhooks,
     HeldReceiver,
     JobsOfKind,
     ReachedBudget,
@@ -185,6 +186,7 @@ __all__ = [
     "EndpointStore",
     "EnrollingStore",
     "EventPage",
+    "ExhaustedWebhooks",
     "FeedStore",
     "FetchedFile",
     "FileReads",

@@ -54,6 +54,14 @@ class HeldReceiver:
 
 
 @dataclass(frozen=True, slots=True)
+class ExhaustedWebhooks:
+    """Deliveries that failed at every attempt; `more`: there are others."""
+
+    webhooks: Sequence[HeldWebhook]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ReachedBudget:
     """A budget, with the times at which it refused jobs of this period, by limit and unit."""
 
@@ -92,8 +100,8 @@ class AttentionStore(Protocol):
         """Return endpoints that are disabled, or fail."""
         ...
 
-    async def exhausted_webhooks(self, project: str | None = None) -> Sequence[HeldWebhook]:
-        """Return deliveries that failed at every attempt and were not sent again."""
+    async def exhausted_webhooks(self, project: str | None = None) -> ExhaustedWebhooks:
+        """Return the newest deliveries that failed at every attempt and were not sent again."""
         ...
 
     async def budgets_in_use(

@@ -121,10 +121,12 @@ class Attention:
         self._add_each(grouping, shared.installation, unresolved, AccountState("", ""))
         for held in await self._store.held_receivers(project):
             _add_receiver(grouping, held, shared.installation.attempts_max)
-        for webhook in await self._store.exhausted_webhooks(project):
+        failed = await self._store.exhausted_webhooks(project)
+        for webhook in failed.webhooks:
             cause = cause_of_webhook(webhook, shared.installation.attempts_max)
             if cause is not None:
-                grouping.add(replace(cause, job_id=webhook.job_id), Thing.WEBHOOKS)
+                of_job = replace(cause, job_id=webhook.job_id)
+                grouping.add(of_job, Thing.WEBHOOKS, more=failed.more)
         await self._add_budgets(grouping, shared.installation.now, project)
         if shared.installation.archiving:
             await self._add_files(grouping, shared, project)
@@ -180,8 +182,7 @@ class Attention:
         causes = [
             cause
             for job in kind.jobs
-            for cause in causes_of_job(installation, JobState(job, account))
-            if cause.name not in known
+            for cause in causes_of_job(installation, JobState(job, account), known)
         ]
         partial = kind.count > len(kind.jobs) or kind.more
         for name in {cause.name for cause in causes}:

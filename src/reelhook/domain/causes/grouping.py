@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import islice
+from itertools import groupby, islice
 
 from reelhook.domain.causes.cause import COUNTED_MAX, EXAMPLES_MAX, Cause, CauseName, HeldUp, Thing
 from reelhook.domain.event import Instant
 
-ROWS_MAX = 100
-"""The most rows; the least harmful are left out."""
+ROWS_MAX = 20
+"""The most rows of one cause: those that began first."""
 
 
 class Grouping:
@@ -51,7 +51,9 @@ class Grouping:
 
     def rows(self) -> tuple[HeldUp, ...]:
         """Return the rows, the most harmful first, then the one that began first."""
-        return tuple(sorted(self._rows.values(), key=_order)[:ROWS_MAX])
+        rows = sorted(self._rows.values(), key=_order)
+        of_causes = groupby(rows, key=lambda row: row.cause.name)
+        return tuple(row for _, group in of_causes for row in islice(group, ROWS_MAX))
 
 
 def _order(row: HeldUp) -> tuple[int, bool, Instant, str]:

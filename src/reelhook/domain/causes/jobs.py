@@ -44,9 +44,16 @@ class JobState:
     file: ArchivedFile | None = None
 
 
-def causes_of_job(installation: Installation, state: JobState) -> tuple[Cause, ...]:
-    """Return the causes that hold up a job, the most telling one first. None: all is well."""
-    return tuple(replace(cause, job_id=state.job.id) for cause in _all_causes(installation, state))
+def causes_of_job(
+    installation: Installation, state: JobState, without: frozenset[CauseName] = frozenset()
+) -> tuple[Cause, ...]:
+    """Return the causes that hold up a job, the most telling one first. None: all is well.
+
+    Causes in `without` are left out.
+    """
+    causes = _all_causes(installation, state)
+    job_id = state.job.id
+    return tuple(replace(cause, job_id=job_id) for cause in causes if cause.name not in without)
 
 
 def slow_after(renders: list[int]) -> int:

@@ -16,7 +16,7 @@ from reelhook.storage.operations.ownership import of_project
 from reelhook.storage.operations.pause import watching_paused_since
 from reelhook.storage.operations.rows import STATE, job_of
 
-JOBS_READ = 200
+JOBS_READ = 50
 """The number of jobs of each account and kind that are read."""
 RENDERS_SEARCHED = 500
 """The number of a model's newest jobs among which completed ones are searched."""
@@ -43,6 +43,9 @@ _FULL = (
     " AND status IN ('queued', 'processing') ORDER BY accepted_at LIMIT ?2) AS counted"
 )
 _BEING_CREATED = "SELECT count(*) FROM jobs WHERE account = ?1 AND status = 'submitting'"
+_UNRESOLVED = (
+    "WHERE code = 'submission_unknown' AND doubt_closed_at IS NULL{} ORDER BY created_at LIMIT ?1"
+)
 _RENDERS = (
     "SELECT updated_at - accepted_at FROM (SELECT status, accepted_at, updated_at FROM jobs"
     " WHERE model = ?1 ORDER BY created_at DESC, id DESC LIMIT ?2) AS newest"
@@ -112,12 +115,16 @@ def unresolved(project: str | None = None) -> Operation[JobsOfKind]:
     """Return the oldest jobs that ended in doubt, and that nobody has settled."""
     owned, owner = of_project(project, 2)
     rows = yield Statement(
-        f"SELECT {STATE} FROM jobs WHERE code = 'submission_unknown' AND doubt_closed_at IS NULL"
-        f"{owned} ORDER BY created_at LIMIT ?1",
-        (COUNTED_MAX + 1, *owner),
+        f"SELECT {STATE} FROM jobs {_UNRESOLVED.format(owned)}", (JOBS_READ, *owner)
     )
-    jobs = tuple(job_of(row) for row in rows[:COUNTED_MAX])
-    return JobsOfKind("", jobs, len(jobs), len(rows) > COUNTED_MAX)
+    count = len(rows)
+    if count == JOBS_READ:
+        counting = (
+            f"SELECT count(*) FROM (SELECT 1 FROM jobs {_UNRESOLVED.format(owned)}) AS counted"
+        )
+        count = (yield Statement(counting, (COUNTED_MAX + 1, *owner)))[0][0]
+    jobs = tuple(job_of(row) for row in rows)
+    return JobsOfKind("", jobs, min(count, COUNTED_MAX), count > COUNTED_MAX)
 
 
 def render_times(model: str, limit: int) -> Operation[list[int]]:

@@ -7,14 +7,16 @@ from reelhook.domain.causes.cause import COUNTED_MAX
 from reelhook.domain.causes.webhooks import HeldWebhook, Receiver
 from reelhook.domain.delivery import WebhookResponse
 from reelhook.domain.endpoint import Disabled, shown_url
-from reelhook.ports import HeldReceiver
+from reelhook.ports import ExhaustedWebhooks, HeldReceiver
 from reelhook.storage.operation import Operation, Row, Statement, concurrently, query
 
-RECEIVERS_READ = 100
+RECEIVERS_READ = 25
 """The number of endpoints of each kind that are read: held back, and failing at times."""
-WEBHOOKS_READ = 20
+WEBHOOKS_READ = 5
 """The number of webhooks that are read of an endpoint which fails at times."""
-FAILED_READ = 2000
+EXHAUSTED_READ = 200
+"""The number of deliveries that are read which failed at every attempt."""
+FAILED_READ = 1000
 """The number of failed events among which those are searched that were their delivery's last."""
 _RECEIVER = "e.id, e.url, e.disabled, e.disabled_at, e.failing_since, e.probe_due_at"
 _ATTEMPT = "a.http_status, a.error, a.detail"
@@ -79,13 +81,14 @@ def receivers(project: str | None = None) -> Operation[list[HeldReceiver]]:
     return found
 
 
-def exhausted(project: str | None = None) -> Operation[list[HeldWebhook]]:
+def exhausted(project: str | None = None) -> Operation[ExhaustedWebhooks]:
     """Return deliveries that failed at every attempt and were not sent again, newest first."""
-    rows = yield Statement(_EXHAUSTED, (project, FAILED_READ, COUNTED_MAX + 1))
-    return [
+    rows = yield Statement(_EXHAUSTED, (project, FAILED_READ, EXHAUSTED_READ))
+    webhooks = [
         HeldWebhook(delivery_id, job_id, _receiver(receiver), failed_at=at)
         for *receiver, delivery_id, job_id, at in rows
     ]
+    return ExhaustedWebhooks(webhooks, more=len(webhooks) == EXHAUSTED_READ)
 
 
 def of_jobs(job_ids: Sequence[str]) -> Operation[Mapping[str, Sequence[HeldWebhook]]]:
