@@ -25,6 +25,7 @@ PUBLIC = {
     "IdempotencyKey.key",
     # Names of files in the archive.
     *("ArchivedFile.key", "ArchivedFile.poster_key", "ObjectInfo.key", "StoredObject.key"),
+    "ObjectFinding.key",
     "ArchivedObject.key",
     # Addresses of servers and of this program.
     *("Running.url", "Receiver.url", "HttpOptions.public_url", "CallbackAddresses.public_url"),

@@ -9,6 +9,7 @@ from typing import Any
 from gateways import Gateway
 
 from reelhook.domain.archive import ArchivedFile
+from reelhook.domain.keeping import ExcessFile
 from reelhook.objects.store import ObstoreObjects
 from reelhook.ports import Objects
 
@@ -75,7 +76,10 @@ class Archive:
         await self._contents._store.record_poster(job_id, made, None)
 
     async def remove(self, *job_ids: str) -> None:
-        await self._contents._store.record_removed(job_ids)
+        now = time.time_ns() // 1_000_000
+        why = "it was too old"
+        files = [ExcessFile(job_id, "default", 0, now, why) for job_id in job_ids]
+        await self._contents._store.remove_archived(files, now)
 
     def break_object(self, job_id: str, content: bytes | None) -> None:
         """Replace the stored object's bytes, or delete it."""
