@@ -5,6 +5,7 @@ from functools import partial
 
 from reelhook.bootstrap.components import Components
 from reelhook.engine.archive.archive import Archive
+from reelhook.engine.archive.posters import Posters
 from reelhook.engine.archive.shared import SharedArchive
 from reelhook.engine.archive.upkeep import Enrolling, SpoolUpkeep
 from reelhook.engine.delivering.deliver import Deliver
@@ -156,10 +157,22 @@ def maintenance_loops(parts: Components, lease: Lease) -> list[Loop]:
             clock=parts.clock,
         ),
         ClosedProjects(parts.store, parts.signals, clock=parts.clock),
-        *(
-            [Enrolling(parts.store, parts.signals, clock=parts.clock)]
-            if parts.objects is not None
-            else []
+        *_archive_maintenance(parts),
+    ]
+
+
+def _archive_maintenance(parts: Components) -> list[Loop]:
+    if parts.objects is None:
+        return []
+    return [
+        Enrolling(parts.store, parts.signals, clock=parts.clock),
+        Posters(
+            parts.store,
+            parts.objects,
+            parts.frames,
+            parts.signals,
+            folder=parts.settings.data_dir / "spool",
+            clock=parts.clock,
         ),
     ]
 

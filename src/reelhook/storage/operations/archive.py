@@ -145,13 +145,17 @@ def without_poster(limit: int) -> Operation[list[ArchivedFile]]:
 
 def record_poster(
     job_id: str, poster: tuple[str, int] | None, facts: VideoFacts | None
-) -> Operation[None]:
-    """Record a poster's key and its size in bytes, or that there is none, and the facts."""
+) -> Operation[bool]:
+    """Record a poster's key and its size in bytes, or that there is none, and the facts.
+
+    Return False if the file is no longer stored.
+    """
     known = facts or VideoFacts()
     state = PosterState.NONE if poster is None else PosterState.MADE
-    yield Statement(
+    written = yield Statement(
         "UPDATE archive SET poster_state = ?2, poster_key = ?3, poster_size = ?4, duration = ?5,"
-        " width = ?6, height = ?7, frame_rate = ?8, codec = ?9, has_audio = ?10 WHERE job_id = ?1",
+        " width = ?6, height = ?7, frame_rate = ?8, codec = ?9, has_audio = ?10"
+        " WHERE job_id = ?1 AND state = 'stored' RETURNING 1",
         (
             job_id,
             state.value,
@@ -164,6 +168,7 @@ def record_poster(
             known.has_audio,
         ),
     )
+    return bool(written)
 
 
 def page(
