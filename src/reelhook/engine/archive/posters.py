@@ -10,7 +10,7 @@ from reelhook.domain.archive import (
     LONGEST_WAIT_MILLISECONDS,
     ArchivedFile,
 )
-from reelhook.domain.errors import (
+from reelhook.domain.archive_errors import (
     FramesTimeoutError,
     FramesUnavailableError,
     ObjectStoreError,

@@ -7,7 +7,7 @@ from archive_files import LOOPS, SourceFile, archiving
 from archive_files import video as not_a_video
 
 from reelhook.domain.archive import PosterState
-from reelhook.domain.errors import ObjectStoreError
+from reelhook.domain.archive_errors import ObjectStoreError
 from reelhook.engine.archive.local_copy import local_copy
 from reelhook.objects.store import ObstoreObjects
 
