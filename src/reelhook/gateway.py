@@ -66,7 +66,7 @@ from reelhook.ports import (
     Undelivered,
     UploadStore,
 )
-from reelhook.service.activity import Activity, LastDay, Percentiles, Running, percentiles
+from reelhook.service.activity import Activity, InWork, LastDay, Percentiles, percentiles
 from reelhook.service.attention import Attention
 from reelhook.service.audit import Audit
 from reelhook.service.authentication import (
@@ -121,6 +121,7 @@ __all__ = [
     "Follower",
     "Gateway",
     "IdempotencyKey",
+    "InWork",
     "JobFilter",
     "JobPage",
     "JobTally",
@@ -138,7 +139,6 @@ __all__ = [
     "RenderTime",
     "RequestCredential",
     "Resend",
-    "Running",
     "Stats",
     "StoredDelivery",
     "StoredEvent",

@@ -8,8 +8,8 @@ from pathlib import Path
 from archive_files import MIB, SourceFile, archiving, spooled, video
 
 from reelhook.domain.archive import FileState
+from reelhook.domain.archive_errors import ObjectStoreError
 from reelhook.domain.archive_pause import PauseCause
-from reelhook.domain.errors import ObjectStoreError
 from reelhook.domain.job import Status
 from reelhook.engine.archive.disks import Disks
 from reelhook.engine.archive.shared import SharedArchive

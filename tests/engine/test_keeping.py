@@ -5,7 +5,7 @@ from pathlib import Path
 from archive_files import LOOPS, MIB, SourceFile, archiving, video
 
 from reelhook.domain.archive import FileState
-from reelhook.domain.errors import ObjectStoreError
+from reelhook.domain.archive_errors import ObjectStoreError
 from reelhook.objects.store import ObstoreObjects
 
 REMOVING = LOOPS | {"keeping", "removing"}

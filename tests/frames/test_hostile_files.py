@@ -9,7 +9,7 @@ from tempfile import mkstemp
 import pytest
 from videos import video
 
-from reelhook.domain.errors import FramesTimeoutError, FramesUnavailableError
+from reelhook.domain.archive_errors import FramesTimeoutError, FramesUnavailableError
 from reelhook.frames.process import ProcessFrames
 from reelhook.ports import Looked
 

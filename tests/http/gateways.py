@@ -164,6 +164,8 @@ def settings(data_dir: Path, base_url: str, **overrides: Any) -> Settings:
         "poll_seconds": 0.05,
         "allow_networks": "127.0.0.0/8",
         "webhook_secret": "a secret of the tests",
+        # Each finished video would be decoded in a process of its own.
+        "archive_url": "off",
     }
     return Settings.of(**{**defaults, **overrides})
 

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 from refusing_s3 import refusing_s3
 
-from reelhook.domain.errors import ObjectMissingError, ObjectStoreError
+from reelhook.domain.archive_errors import ObjectMissingError, ObjectStoreError
 from reelhook.objects.store import PART_BYTES, ObstoreObjects
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import structlog
 
 from reelhook.config import Settings
-from reelhook.domain.errors import ObjectStoreError, SettingsError
+from reelhook.domain.archive_errors import ObjectStoreError
+from reelhook.domain.errors import SettingsError
 from reelhook.objects.store import ObstoreObjects
 from reelhook.ports import Objects
 

@@ -14,7 +14,8 @@ from reelhook.core.recording import Recording
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.callback import CallbackAddresses
-from reelhook.ports import Clock, MediaFetch, Objects, Sender
+from reelhook.frames.process import ProcessFrames
+from reelhook.ports import Clock, Frames, MediaFetch, Objects, Sender
 from reelhook.storage.store import Store
 from reelhook.telemetry.facts import log_fact
 
@@ -36,6 +37,7 @@ class Components:
     billing: Billing
     callbacks: CallbackAddresses
     objects: Objects | None
+    frames: Frames
     fetch: MediaFetch | None
     clock: Clock
     random: Random
@@ -53,6 +55,7 @@ def build_components(
     emit: Emit | None = None,
     callbacks: CallbackAddresses | None = None,
     objects: Objects | None = None,
+    frames: Frames | None = None,
     fetch: MediaFetch | None = None,
     clock: Clock | None = None,
     random: Random | None = None,
@@ -78,6 +81,7 @@ def build_components(
         recording=Recording(store, signals, formats, emit, billing.bill),
         billing=billing,
         objects=objects,
+        frames=frames or ProcessFrames(),
         fetch=fetch,
         callbacks=callbacks or CallbackAddresses(settings.public_url, "", {}),
         clock=clock or SystemClock(),

@@ -6,6 +6,7 @@ from functools import partial
 from reelhook.bootstrap.components import Components
 from reelhook.engine.archive.archive import Archive
 from reelhook.engine.archive.keeping import Keeping, Removing
+from reelhook.engine.archive.posters import Posters
 from reelhook.engine.archive.shared import SharedArchive
 from reelhook.engine.archive.upkeep import Enrolling, SpoolUpkeep
 from reelhook.engine.delivering.deliver import Deliver
@@ -170,6 +171,14 @@ def _archive_upkeep(parts: Components) -> list[Loop]:
         Enrolling(parts.store, parts.signals, clock=parts.clock),
         Keeping(parts.store, parts.settings.archive_limits, parts.signals, clock=parts.clock),
         Removing(parts.store, parts.objects, parts.signals, clock=parts.clock),
+        Posters(
+            parts.store,
+            parts.objects,
+            parts.frames,
+            parts.signals,
+            folder=parts.settings.data_dir / "spool",
+            clock=parts.clock,
+        ),
     ]
 
 

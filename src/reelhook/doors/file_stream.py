@@ -47,7 +47,7 @@ FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class FileRequest:
+class DownloadRequest:
     """The part of a request that says which part of a file is wanted, and how."""
 
     byte_range: Range | None
@@ -69,14 +69,14 @@ async def _file_request(
     download: Annotated[
         bool, Query(description="With 1, a browser saves the file in place of showing it")
     ] = False,
-) -> FileRequest:
-    return FileRequest(Range.read(byte_range), if_range, if_none_match, download)
+) -> DownloadRequest:
+    return DownloadRequest(Range.read(byte_range), if_range, if_none_match, download)
 
 
-WantedFile = Annotated[FileRequest, Depends(_file_request)]
+WantedFile = Annotated[DownloadRequest, Depends(_file_request)]
 
 
-async def stream(context: Context, file: FinishedFile, wanted: FileRequest) -> Response:
+async def stream(context: Context, file: FinishedFile, wanted: DownloadRequest) -> Response:
     """Return a finished file, or the part of it that a request asks for.
 
     Raises `HTTPException` (416) if it has no such part. For an archived file, nothing is opened to
@@ -109,7 +109,7 @@ async def stream(context: Context, file: FinishedFile, wanted: FileRequest) -> R
     return StreamingResponse((), download.status, headers)
 
 
-def _headers(file: FinishedFile, download: FileDownload, wanted: FileRequest) -> dict[str, str]:
+def _headers(file: FinishedFile, download: FileDownload, wanted: DownloadRequest) -> dict[str, str]:
     if download.status == 416:
         placed = download.headers.get("Content-Range", "")
         size = f"; it has {placed.rpartition('/')[2]} bytes" if placed else ""
@@ -124,7 +124,9 @@ def _unchanged(tag: str) -> Response:
     return Response(status_code=304, headers={"ETag": tag})
 
 
-async def _opened(stack: AsyncExitStack, file: FinishedFile, wanted: FileRequest) -> FileDownload:
+async def _opened(
+    stack: AsyncExitStack, file: FinishedFile, wanted: DownloadRequest
+) -> FileDownload:
     """Open the file until the stack is closed.
 
     Not every file server supports `If-Range`, so it is evaluated here. If the file has changed, it

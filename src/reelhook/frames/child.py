@@ -48,7 +48,7 @@ _TURNS = {90: ("cclock",), -90: ("clock",), 180: ("clock",) * 2, -180: ("clock",
 """Filters for a rotation in degrees, counterclockwise."""
 
 
-class File(io.FileIO):
+class DescriptorFile(io.FileIO):
     """The file to decode, of which only a limited number of bytes can be read."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class File(io.FileIO):
 
 def main(order: str) -> None:
     """Carry out one order, "poster" or "last_frame", on the file that is descriptor 0."""
-    file = File()
+    file = DescriptorFile()
     size = os.fstat(0).st_size
     confine(cpu_seconds=CPU_SECONDS, wall_seconds=WALL_SECONDS)
     _write({"ready": True})
@@ -96,7 +96,7 @@ def _write(line: dict[str, Any], content: bytes = b"") -> None:
         left = left[os.write(1, left) :]
 
 
-def _demuxer(file: File) -> str | None:
+def _demuxer(file: DescriptorFile) -> str | None:
     """Return the demuxer by the first bytes; None if the file is not for one of ours."""
     beginning = file.read(12)
     file.seek(0)
@@ -111,7 +111,7 @@ def _refuse(url: str, *_: object) -> None:
     raise PermissionError(url)
 
 
-def _opened(file: File, demuxer: str) -> InputContainer:
+def _opened(file: DescriptorFile, demuxer: str) -> InputContainer:
     return av.open(
         file,
         "r",

@@ -20,7 +20,7 @@ from typing import Any
 
 import reelhook
 from reelhook.domain.archive import VideoFacts
-from reelhook.domain.errors import FramesTimeoutError, FramesUnavailableError
+from reelhook.domain.archive_errors import FramesTimeoutError, FramesUnavailableError
 from reelhook.ports import Looked
 
 WALL_SECONDS = 100.0

@@ -16,7 +16,7 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store, from_url
 
-from reelhook.domain.errors import ObjectMissingError, ObjectStoreError
+from reelhook.domain.archive_errors import ObjectMissingError, ObjectStoreError
 from reelhook.objects.local_reads import LocalFile
 from reelhook.ports import ObjectBytes, ObjectInfo
 

@@ -69,8 +69,11 @@ class PosterStore(Protocol):
 
     async def record_poster(
         self, job_id: str, poster: tuple[str, int] | None, facts: VideoFacts | None
-    ) -> None:
-        """Record a poster's key and its size in bytes, or that there is none, and the facts."""
+    ) -> bool:
+        """Record a poster's key and its size in bytes, or that there is none, and the facts.
+
+        Return False if the file is no longer stored.
+        """
         ...
 
 

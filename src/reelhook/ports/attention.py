@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from reelhook.domain.archive import ArchivedFile
 from reelhook.domain.budget import LimitKind
 from reelhook.domain.causes.accounts import Leased
-from reelhook.domain.causes.webhooks import HeldWebhook, Receiver
+from reelhook.domain.causes.webhooks import HeldEndpoint, HeldWebhook
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.ports.budgets import BudgetState
@@ -47,7 +47,7 @@ class JobsOfKind:
 class HeldReceiver:
     """An endpoint to which webhooks wait, with one of them; `count` and `more` as for jobs."""
 
-    receiver: Receiver
+    receiver: HeldEndpoint
     webhooks: tuple[HeldWebhook, ...]
     count: int
     more: bool

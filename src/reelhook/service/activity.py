@@ -40,7 +40,7 @@ _CACHED_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class InWork:
     """The unfinished jobs by status, and the webhooks that wait, each counted up to a limit.
 
     `oldest_at` is the time at which the oldest unfinished job was created.
@@ -108,18 +108,18 @@ class Activity:
     clock: Clock
     _kept: dict[Hashable, _Kept] = field(default_factory=dict)
 
-    async def running(self, caller: Caller) -> Running:
+    async def running(self, caller: Caller) -> InWork:
         """Return what runs and what waits."""
         project = self._project(caller)
 
-        async def read() -> Running:
+        async def read() -> InWork:
             jobs, oldest, due, arrival = await asyncio.gather(
                 self.store.unfinished_counts(COUNTED_MAX + 1, project),
                 self.store.oldest_unfinished(project),
                 self.store.deliveries_due(COUNTED_MAX + 1, project),
                 self.store.last_arrival(project),
             )
-            return Running(jobs, oldest, due, arrival)
+            return InWork(jobs, oldest, due, arrival)
 
         return await self._shared(("running", project), read, FRESH_MILLISECONDS)
 

@@ -6,13 +6,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from reelhook.domain.archive_errors import ObjectMissingError, ObjectStoreError
 from reelhook.domain.byte_range import Range
-from reelhook.domain.errors import (
-    ContentMissingError,
-    ObjectMissingError,
-    ObjectStoreError,
-    ProviderError,
-)
+from reelhook.domain.errors import ContentMissingError, ProviderError
 from reelhook.domain.file_errors import ArchivedFileUnavailableError
 from reelhook.ports import Content, ObjectBytes, Objects
 

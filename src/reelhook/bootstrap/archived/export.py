@@ -19,7 +19,8 @@ from reelhook.bootstrap.archived.reading import (
 )
 from reelhook.config import Settings
 from reelhook.domain.archive import ArchivedFile
-from reelhook.domain.errors import ObjectStoreError, SettingsError
+from reelhook.domain.archive_errors import ObjectStoreError
+from reelhook.domain.errors import SettingsError
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.labels import labels_of
 from reelhook.ports import Objects, StoredJob

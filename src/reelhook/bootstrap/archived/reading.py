@@ -5,7 +5,8 @@ from hashlib import sha256
 
 from reelhook.config import Settings
 from reelhook.domain.archive import ArchivedFile, FileState
-from reelhook.domain.errors import ObjectStoreError, ProjectNotFoundError, SettingsError
+from reelhook.domain.archive_errors import ObjectStoreError
+from reelhook.domain.errors import ProjectNotFoundError, SettingsError
 from reelhook.objects.store import ObstoreObjects
 from reelhook.ports import Objects, StoredJob
 from reelhook.storage import owned

@@ -16,7 +16,7 @@ from reelhook.bootstrap.archived.reading import (
 )
 from reelhook.config import Settings
 from reelhook.domain.archive import ArchivedFile, FileState
-from reelhook.domain.errors import ObjectMissingError
+from reelhook.domain.archive_errors import ObjectMissingError
 from reelhook.domain.event import Instant
 from reelhook.ports import ObjectInfo, Objects
 from reelhook.storage import owned

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 from reelhook.bootstrap.archive import OFF, SETTING, checked, needs_choice, refusal
 from reelhook.bootstrap.doctor.finding import Finding, failed, ok, warning
 from reelhook.config import Settings
-from reelhook.domain.errors import ObjectStoreError
+from reelhook.domain.archive_errors import ObjectStoreError
 from reelhook.objects.store import ObstoreObjects
 
 _SUBJECT = "archive"

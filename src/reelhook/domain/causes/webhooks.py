@@ -13,7 +13,7 @@ ADDRESS_REFUSED = "address_refused"
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
+class HeldEndpoint:
     """An endpoint, as far as it can hold up webhooks. `url` is only its origin."""
 
     id: str
@@ -35,7 +35,7 @@ class HeldWebhook:
 
     delivery_id: int
     job_id: str
-    receiver: Receiver
+    receiver: HeldEndpoint
     due_at: Instant | None = None
     attempts: int = 0
     tried_at: Instant | None = None
@@ -71,7 +71,7 @@ def cause_of_webhook(webhook: HeldWebhook, attempts_max: int) -> Cause | None:
     )
 
 
-def cause_of_receiver(receiver: Receiver, response: WebhookResponse | None) -> Cause | None:
+def cause_of_receiver(receiver: HeldEndpoint, response: WebhookResponse | None) -> Cause | None:
     """Return the cause that holds up all that waits for an endpoint.
 
     `response` is the last one of an attempt there.

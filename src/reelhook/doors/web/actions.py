@@ -20,7 +20,7 @@ from reelhook.doors.policy import needs
 from reelhook.doors.web.error_messages import page_message
 from reelhook.doors.web.error_page import error_page
 from reelhook.doors.web.messages import EXPIRED_FORM, FOREIGN_FORM
-from reelhook.doors.web.pages import Page
+from reelhook.doors.web.pages import DashboardPage
 from reelhook.doors.web.rendering import HEADERS
 from reelhook.doors.web.view import Banner, Site, View, new_mark, view_of
 
@@ -85,7 +85,7 @@ class _Outcomes:
 _OUTCOMES: WeakKeyDictionary[object, _Outcomes] = WeakKeyDictionary()
 
 
-def action(router: APIRouter, path: str, scope: Scope, page: Page) -> Callable[[Act], Act]:
+def action(router: APIRouter, path: str, scope: Scope, page: DashboardPage) -> Callable[[Act], Act]:
     """Declare an action. If it fails, `page` is shown as it is now, with the reason."""
 
     def declare(act: Act) -> Act:
@@ -125,7 +125,7 @@ def _own_origins(site: Site) -> set[str]:
     return {f"{public.scheme}://{public.netloc}", f"http://{host}", f"https://{host}"}
 
 
-async def _carried_out(view: View, form: Form, act: Act, page: Page) -> Response:
+async def _carried_out(view: View, form: Form, act: Act, page: DashboardPage) -> Response:
     view.form, view.page_path = form, page.path.format(**view.request.path_params)
     outcomes = _OUTCOMES.setdefault(view.request.app, _Outcomes())
     key = (view.form_token, form.get(ONCE, ""), route_path(view.scope), form.get("do", ""))
@@ -148,7 +148,7 @@ async def _carried_out(view: View, form: Form, act: Act, page: Page) -> Response
     return RedirectResponse(to, 303, headers=HEADERS)
 
 
-async def _page_as_it_is(view: View, page: Page, status: int) -> Response:
+async def _page_as_it_is(view: View, page: DashboardPage, status: int) -> Response:
     """Return the page with its banner; the banner alone if the page can't be shown."""
     try:
         return await page.shown(view, status)

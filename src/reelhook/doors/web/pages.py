@@ -21,7 +21,7 @@ IDLE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class DashboardPage:
     """A page of the dashboard. `idle_seconds`: see `IDLE_SECONDS`."""
 
     path: str
@@ -50,11 +50,11 @@ def page(
     scope: Scope = Scope.READ,
     *,
     idle_seconds: float = IDLE_SECONDS,
-) -> Callable[[Load], Page]:
+) -> Callable[[Load], DashboardPage]:
     """Declare a page by the function that reads what it shows."""
 
-    def declare(load: Load) -> Page:
-        declared = Page(path, template, load, idle_seconds)
+    def declare(load: Load) -> DashboardPage:
+        declared = DashboardPage(path, template, load, idle_seconds)
 
         async def show(context: ContextOf) -> Response:
             match context.request.query_params.get("live"):

@@ -12,12 +12,8 @@ from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
 from reelhook.domain.after_end import archive_failed
 from reelhook.domain.archive import ArchivedFile, FileState
-from reelhook.domain.errors import (
-    ContentMissingError,
-    JobNotFoundError,
-    ObjectStoreError,
-    ProviderError,
-)
+from reelhook.domain.archive_errors import ObjectStoreError
+from reelhook.domain.errors import ContentMissingError, JobNotFoundError, ProviderError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.engine.archive.fetch import Fetch

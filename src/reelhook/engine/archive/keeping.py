@@ -3,7 +3,7 @@
 import structlog
 
 from reelhook.core.wakeups import Signals
-from reelhook.domain.errors import ObjectStoreError
+from reelhook.domain.archive_errors import ObjectStoreError
 from reelhook.domain.event import Instant
 from reelhook.domain.keeping import FileLimits
 from reelhook.engine.runner import RunningTasks

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from functools import partial
 
-from reelhook.domain.errors import ObjectStoreError
+from reelhook.domain.archive_errors import ObjectStoreError
 from reelhook.engine.archive.media_type import media_type, object_key
 from reelhook.engine.archive.partial_file import WholeFile
 from reelhook.engine.archive.shared import SharedArchive

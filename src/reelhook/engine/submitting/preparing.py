@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
-from reelhook.domain.errors import JobNotFoundError
+from reelhook.domain.errors import CommitUnknownError, JobNotFoundError
 from reelhook.domain.job import Job, Status
 from reelhook.domain.media import FILES_BYTES_MAX, FORMATS, File, judged, reference
 from reelhook.domain.media_errors import MediaUnavailableError
@@ -94,7 +94,14 @@ class Preparing:
             if not missing:
                 request = with_media(stored.request, partial(_referred, references))
                 prepared = job.prepared(self._clock.now())
-                if await self._store.record_prepared(prepared, request, self._leased.lease):
+                try:
+                    written = await self._store.record_prepared(
+                        prepared, request, self._leased.lease
+                    )
+                except CommitUnknownError:
+                    self._submit.publish()  # it may have been written
+                    raise
+                if written:
                     self._submit.publish()
                 return  # if it was not written, the next look begins again
             del stored  # its texts may be long, and a file may take minutes
@@ -143,7 +150,10 @@ class Preparing:
         """Store a file; return the reference to it and its size."""
         if is_of_job(text) or (fetch := self._fetch) is None:
             return await self._keep(job, await self._media_of_job(job.project, text), kind)
-        host = urlsplit(text).netloc.rpartition("@")[2].lower()
+        try:
+            host = urlsplit(text).netloc.rpartition("@")[2].lower()
+        except ValueError:
+            raise MediaUnavailableError(f"The address of the {kind} is not a URL") from None
         tries = len(WAITS_SECONDS) + 1
         for wait_seconds in (*WAITS_SECONDS, None):
             try:

@@ -150,8 +150,11 @@ def without_poster(limit: int) -> Operation[list[ArchivedFile]]:
 
 def record_poster(
     job_id: str, poster: tuple[str, int] | None, facts: VideoFacts | None
-) -> Operation[None]:
-    """Record a poster's key and its size in bytes, or that there is none, and the facts."""
+) -> Operation[bool]:
+    """Record a poster's key and its size in bytes, or that there is none, and the facts.
+
+    Return False if the file is no longer stored.
+    """
     known = facts or VideoFacts()
     state = PosterState.NONE if poster is None else PosterState.MADE
     rows = yield Statement(
@@ -172,6 +175,7 @@ def record_poster(
     )
     if rows and poster is not None:
         yield is_kept(poster[0])
+    return bool(rows)
 
 
 def page(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reelhook.domain.causes.cause import COUNTED_MAX
-from reelhook.domain.causes.webhooks import HeldWebhook, Receiver
+from reelhook.domain.causes.webhooks import HeldEndpoint, HeldWebhook
 from reelhook.domain.delivery import WebhookResponse
 from reelhook.domain.endpoint import Disabled, shown_url
 from reelhook.ports import ExhaustedWebhooks, HeldReceiver
@@ -108,13 +108,13 @@ def _held_receiver(row: Row, waiting: Sequence[Row]) -> HeldReceiver:
     return HeldReceiver(read, webhooks, min(count, COUNTED_MAX), count > COUNTED_MAX)
 
 
-def _receiver(row: Sequence[Any]) -> Receiver:
+def _receiver(row: Sequence[Any]) -> HeldEndpoint:
     endpoint_id, url, disabled, disabled_at, failing_since, probe_due_at = row
     why = None if disabled is None else Disabled(disabled)
-    return Receiver(endpoint_id, shown_url(url), why, disabled_at, failing_since, probe_due_at)
+    return HeldEndpoint(endpoint_id, shown_url(url), why, disabled_at, failing_since, probe_due_at)
 
 
-def _webhook(row: Row, receiver: Receiver, failed_at: int | None = None) -> HeldWebhook:
+def _webhook(row: Row, receiver: HeldEndpoint, failed_at: int | None = None) -> HeldWebhook:
     delivery_id, job_id, due_at, attempts, tried_at = row[:_ATTEMPT_AT]
     status, error, detail = row[_ATTEMPT_AT:_FAILED_AT_AT]
     tried = status is not None or error is not None
