@@ -104,7 +104,7 @@ async def test_the_status_names_the_poster_while_there_is_one(tmp_path: Path) ->
 async def test_webhooks_of_endpoints_that_ask_for_it_name_the_poster(
     tmp_path: Path, archived: bool
 ) -> None:
-    more: dict[str, Any] = {} if archived else OFF
+    more: dict[str, Any] = {"archive_url": None} if archived else OFF
     async with (
         receiver() as asking,
         receiver() as other,

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from reelhook.domain.archive import FileState
 from reelhook.storage.store import Store
 
 from .conftest import Sql
@@ -41,16 +40,3 @@ async def test_a_file_is_recorded_once(store: Store) -> None:
     assert await store.record_file(stored)
     assert not await store.record_file(replace(stored, size=8))
     assert await store.archived_file("job_1") == stored
-
-
-async def test_a_completion_of_the_previous_version_gets_its_file(store: Store, sql: Sql) -> None:
-    for job_id in ("job_1", "job_2"):
-        await completed(store, job_id)
-    await sql("DELETE FROM archive WHERE job_id = 'job_1'")
-    assert await store.jobs_without_file(NOW, 10) == ["job_1"]
-    assert await store.jobs_without_file(NOW + 1, 10) == []
-    await store.enroll_files(["job_1", "job_2", "no_such_job"], NOW + HOUR)
-    assert await store.jobs_without_file(NOW, 10) == []
-    file = await store.archived_file("job_1")
-    assert file is not None
-    assert (file.state, file.due_at, file.late) == (FileState.WAITING, NOW + HOUR, False)

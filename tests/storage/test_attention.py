@@ -79,7 +79,7 @@ async def test_endpoints_that_hold_webhooks_back_are_read_with_the_last_response
     assert webhook.response is not None
     assert webhook.response.status == 503
     assert receivers["ep_1"].receiver.probe_due_at == 900
-    assert receivers["ep_1"].receiver.url == "https://a.example"
+    assert receivers["ep_1"].receiver.origin == "https://a.example"
     assert receivers["ep_2"].receiver.disabled is Disabled.OPERATOR
     assert (receivers["ep_2"].count, receivers["ep_2"].more) == (1, False)
     assert {held.receiver.id for held in await store.held_receivers("theirs")} == {"ep_3"}

@@ -8,7 +8,7 @@ from reelhook.engine.archive.archive import Archive
 from reelhook.engine.archive.keeping import Keeping, Removing
 from reelhook.engine.archive.posters import Posters
 from reelhook.engine.archive.shared import SharedArchive
-from reelhook.engine.archive.upkeep import Enrolling, SpoolUpkeep
+from reelhook.engine.archive.upkeep import SpoolUpkeep
 from reelhook.engine.delivering.deliver import Deliver
 from reelhook.engine.delivering.notify import Notify
 from reelhook.engine.delivering.redeliver import Redeliver
@@ -168,7 +168,6 @@ def _archive_upkeep(parts: Components) -> list[Loop]:
     if parts.objects is None:
         return []
     return [
-        Enrolling(parts.store, parts.signals, clock=parts.clock),
         Keeping(parts.store, parts.settings.archive_limits, parts.signals, clock=parts.clock),
         Removing(parts.store, parts.objects, parts.signals, clock=parts.clock),
         Posters(

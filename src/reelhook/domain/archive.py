@@ -16,6 +16,11 @@ TRIES_MAX = 1_000
 """The tries of a file whose expiry is not known: seven days."""
 
 
+def poster_key(job_id: str) -> str:
+    """Return the key of a job's poster in the archive."""
+    return f"posters/{job_id}.jpg"
+
+
 class FileState(StrEnum):
     """The state of a job's file."""
 

@@ -12,7 +12,6 @@ from reelhook.ports.api_keys import ApiKeyStore, GrantReads
 from reelhook.ports.archive import (
     ArchivedFileReads,
     ArchiveStore,
-    EnrollingStore,
     KeepingStore,
     PosterStore,
     RemovedObjectStore,
@@ -184,7 +183,6 @@ __all__ = [
     "DueEndpoint",
     "DueNotice",
     "EndpointStore",
-    "EnrollingStore",
     "EventPage",
     "ExhaustedWebhooks",
     "FeedStore",

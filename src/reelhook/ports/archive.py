@@ -48,18 +48,6 @@ class ArchiveStore(ArchivedFileReads, Protocol):
         ...
 
 
-class EnrollingStore(Protocol):
-    """The part of the store that finds completed jobs without a file."""
-
-    async def jobs_without_file(self, since: Instant, limit: int) -> list[str]:
-        """Return completed jobs, created since then, that lack a file."""
-        ...
-
-    async def enroll_files(self, job_ids: Sequence[str], now: Instant) -> None:
-        """Let the files of these completed jobs be fetched."""
-        ...
-
-
 class PosterStore(Protocol):
     """The part of the store that making posters needs."""
 

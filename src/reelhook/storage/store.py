@@ -371,8 +371,6 @@ class Store(Forwarding):
     files_to_archive = reading(archive.due)
     next_archiving_at = reading(archive.next_at)
     record_file = writing(archive.record)
-    jobs_without_file = reading(archive.unenrolled)
-    enroll_files = writing(archive.enroll_ids)
     files_without_poster = reading(archive.without_poster)
     record_poster = writing(archive.record_poster)
     excess_files = reading(removal.excess)

@@ -14,10 +14,10 @@ ADDRESS_REFUSED = "address_refused"
 
 @dataclass(frozen=True, slots=True)
 class HeldEndpoint:
-    """An endpoint, as far as it can hold up webhooks. `url` is only its origin."""
+    """An endpoint, as far as it can hold up webhooks. `origin` is that of its URL."""
 
     id: str
-    url: str
+    origin: str
     disabled: Disabled | None = None
     disabled_at: Instant | None = None
     failing_since: Instant | None = None
@@ -76,7 +76,7 @@ def cause_of_receiver(receiver: HeldEndpoint, response: WebhookResponse | None) 
 
     `response` is the last one of an attempt there.
     """
-    facts = {"endpoint": receiver.id, "url": receiver.url, "response": words_of(response)}
+    facts = {"endpoint": receiver.id, "url": receiver.origin, "response": words_of(response)}
     if receiver.disabled is not None:
         return Cause(
             CauseName.ENDPOINT_DISABLED,
@@ -112,6 +112,6 @@ def _facts(webhook: HeldWebhook) -> dict[str, Fact]:
     return {
         "delivery": webhook.delivery_id,
         "endpoint": webhook.receiver.id,
-        "url": webhook.receiver.url,
+        "url": webhook.receiver.origin,
         "response": words_of(webhook.response),
     }

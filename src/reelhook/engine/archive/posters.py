@@ -9,6 +9,7 @@ from reelhook.domain.archive import (
     FIRST_WAIT_MILLISECONDS,
     LONGEST_WAIT_MILLISECONDS,
     ArchivedFile,
+    poster_key,
 )
 from reelhook.domain.archive_errors import (
     FramesTimeoutError,
@@ -100,11 +101,10 @@ class Posters:
             return Looked()
 
     async def _keep(self, file: ArchivedFile, looked: Looked) -> None:
-        key, poster = f"posters/{file.job_id}.jpg", None
+        key, poster = poster_key(file.job_id), None
         if looked.poster is not None:
             await self._objects.put_bytes(key, looked.poster, "image/jpeg")
             poster = key, len(looked.poster)
         if await self._store.record_poster(file.job_id, poster, looked.facts):
             self._signals.jobs_changed([file.job_id])
-        elif poster is not None:
-            await self._objects.delete([key])  # its file was removed meanwhile
+        # Else its file was removed meanwhile, and the removal of the poster is queued.

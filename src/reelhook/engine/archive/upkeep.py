@@ -1,17 +1,13 @@
-"""Upkeep of the archive: files that were left in the spool, and jobs that lack a file."""
+"""Upkeep of the archive: removes files that were left in the spool."""
 
 from reelhook.core.wakeups import Signals
 from reelhook.domain.archive import FileState
-from reelhook.domain.event import DAY_MILLISECONDS, Instant
+from reelhook.domain.event import Instant
 from reelhook.engine.archive.spool import Spool
 from reelhook.engine.runner import RunningTasks
-from reelhook.ports import ArchivedFileReads, Clock, EnrollingStore
+from reelhook.ports import ArchivedFileReads, Clock
 
 RUN_SECONDS = 3600.0
-ENROLL_SECONDS = 600.0
-ENROLL_MILLISECONDS = 3 * DAY_MILLISECONDS
-"""The age up to which jobs are looked at. Older ones are enrolled by the upgrade."""
-BATCH = 500
 
 
 class SpoolUpkeep:
@@ -40,33 +36,3 @@ class SpoolUpkeep:
             if file is None or file.state is not FileState.WAITING:
                 await self._spool.remove(job_id)
         return RUN_SECONDS
-
-
-class Enrolling:
-    """Lets the files of completed jobs be fetched if their completion was recorded without one.
-
-    That happens while processes of the previous version run.
-    """
-
-    name = "enrolling"
-
-    def __init__(self, store: EnrollingStore, signals: Signals, *, clock: Clock) -> None:
-        self._store = store
-        self._archive = signals.archive
-        self._clock = clock
-        self._next_run_at: Instant = 0
-        self.signal = signals.retention.fork()
-        self.tasks = RunningTasks(self.signal)
-
-    async def tick(self) -> float | None:
-        """Enroll a batch; see `Loop`."""
-        now = self._clock.now()
-        if now < self._next_run_at:
-            return (self._next_run_at - now) / 1000
-        found = await self._store.jobs_without_file(now - ENROLL_MILLISECONDS, BATCH)
-        if not found:
-            self._next_run_at = now + round(ENROLL_SECONDS * 1000)
-            return ENROLL_SECONDS
-        await self._store.enroll_files(found, now)
-        self._archive.publish()
-        return 0.0

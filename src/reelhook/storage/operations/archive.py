@@ -71,34 +71,6 @@ def enroll(job: Job) -> Operation[None]:
     yield Statement(_INSERT, _values(file))
 
 
-def unenrolled(since: Instant, limit: int) -> Operation[list[str]]:
-    """Return completed jobs, created since then, that lack a file.
-
-    A process of the previous version records a completion without one.
-    """
-    rows = yield Statement(
-        "SELECT id FROM jobs WHERE status = 'completed' AND created_at >= ?1"
-        " AND provider_job_id IS NOT NULL AND deleted_at IS NULL"
-        " AND NOT EXISTS (SELECT 1 FROM archive WHERE archive.job_id = jobs.id) LIMIT ?2",
-        (since, limit),
-    )
-    return [row[0] for row in rows]
-
-
-def enroll_ids(job_ids: Sequence[str], now: Instant) -> Operation[None]:
-    """Let the files of these completed jobs be fetched."""
-    for job_id in job_ids:
-        yield Statement(
-            "INSERT INTO archive"
-            " (job_id, project, account, state, due_at, expires_at, late, attempts)"
-            f" SELECT id, project, account, 'waiting', ?2, coalesce(content_expires_at * 1000,"
-            f" {_FOREVER}), FALSE, 0 FROM jobs"
-            " WHERE id = ?1 AND status = 'completed' AND deleted_at IS NULL"
-            " ON CONFLICT (job_id) DO NOTHING",
-            (job_id, now),
-        )
-
-
 def one(job_id: str, project: str | None = None) -> Operation[ArchivedFile | None]:
     """Return a job's file; None if the job has none, or is of another project."""
     owned, owner = of_project(project, 2)

@@ -6,7 +6,7 @@ later, so a store that is down loses no deletion, and no object is left that not
 
 from collections.abc import Iterable, Sequence
 
-from reelhook.domain.archive import FileState, PosterState
+from reelhook.domain.archive import FileState, PosterState, poster_key
 from reelhook.domain.event import Instant
 from reelhook.domain.keeping import ExcessFile, FileLimits
 from reelhook.storage.operation import Operation, Row, Statement, StatementBatch
@@ -113,7 +113,7 @@ def release(job_ids: Sequence[str], now: Instant) -> Operation[None]:
     for job_id, key, poster, state in (yield Statement(_OBJECTS.format(places), job_ids)):
         queued += [(one, now) for one in (key, poster) if one is not None]
         if state == PosterState.WAITING.value:
-            queued.append((f"posters/{job_id}.jpg", now + POSTER_MILLISECONDS))
+            queued.append((poster_key(job_id), now + POSTER_MILLISECONDS))
     if queued:
         yield StatementBatch(tuple(Statement(_QUEUE, one) for one in queued))
 
