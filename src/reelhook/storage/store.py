@@ -21,9 +21,9 @@ from reelhook.ports import (
     ReencryptedBatch,
     Removal,
 )
+from reelhook.storage.archive_methods import ArchiveMethods
 from reelhook.storage.at_rest import AtRest
 from reelhook.storage.forwarding import (
-    Forwarding,
     decrypting,
     in_background,
     reading,
@@ -33,11 +33,8 @@ from reelhook.storage.operation import Database, Operation
 from reelhook.storage.operations import (
     account_load,
     accounts,
-    activity,
     after_end,
     api_keys,
-    archive,
-    attention,
     audit,
     budgets,
     client_calls,
@@ -53,8 +50,6 @@ from reelhook.storage.operations import (
     endpoint_writes,
     event_feed,
     files,
-    held_files,
-    held_webhooks,
     idempotency,
     in_doubt,
     job_reads,
@@ -69,7 +64,6 @@ from reelhook.storage.operations import (
     processes,
     projects,
     receipts,
-    removal,
     replays,
     resends,
     retention,
@@ -78,13 +72,14 @@ from reelhook.storage.operations import (
     uploads,
 )
 from reelhook.storage.operations.rows import job_of
+from reelhook.storage.report_methods import ReportMethods
 from reelhook.storage.storing_files import create_with_files
 
 SHORT_PAGE = 50
 """Pages of at most this many jobs are read without waiting for other pages."""
 
 
-class Store(Forwarding):
+class Store(ArchiveMethods, ReportMethods):
     """Implements the store's ports, which document these methods.
 
     Every method may raise `StoreError`; then nothing was written, and nothing will be. A method
@@ -172,15 +167,6 @@ class Store(Forwarding):
     record_prepared = writing(files.prepared, conflict_keys.of_prepared)
     in_flight = reading(account_load.in_flight)
     account_loads = reading(account_load.loads)
-    unfinished_counts = reading(activity.unfinished_counts)
-    oldest_unfinished = reading(activity.oldest_unfinished)
-    deliveries_due = reading(activity.deliveries_due)
-    job_tallies = reading(activity.job_tallies)
-    attempt_tallies = reading(activity.attempt_tallies)
-    latest_render_times = reading(activity.latest_render_times)
-    webhook_lags = reading(activity.webhook_lags)
-    last_arrival = reading(activity.last_arrival)
-    latest_events = reading(activity.latest_events)
     costs = reading(costs.by_day)
 
     versions_to_watch = reading(pending_jobs.versions)
@@ -363,34 +349,6 @@ class Store(Forwarding):
     resend = reading(resends.resend)
     unfinished_resends = reading(resends.unfinished)
     advance_resend = writing(resends.advance)
-
-    # -- the archive --------------------------------------------------------------------------
-
-    archived_file = reading(archive.one)
-    archived_files_of = reading(archive.of_jobs)
-    files_to_archive = reading(archive.due)
-    next_archiving_at = reading(archive.next_at)
-    record_file = writing(archive.record)
-    files_without_poster = reading(archive.without_poster)
-    record_poster = writing(archive.record_poster)
-    excess_files = reading(removal.excess)
-    remove_archived = in_background(removal.remove)
-    objects_to_delete = reading(removal.due)
-    record_deleted = writing(removal.deleted)
-
-    # -- what is held up ----------------------------------------------------------------------
-
-    shared_state = reading(attention.shared_state)
-    accounts_full = reading(attention.accounts_full)
-    unfinished_jobs = reading(attention.unfinished)
-    jobs_unresolved = reading(attention.unresolved)
-    render_times = reading(attention.render_times)
-    held_receivers = reading(held_webhooks.receivers)
-    exhausted_webhooks = reading(held_webhooks.exhausted)
-    webhooks_of_jobs = reading(held_webhooks.of_jobs)
-    expiring_files = reading(held_files.expiring)
-    files_of_jobs = reading(held_files.of_jobs)
-    budgets_in_use = reading(held_files.budgets_in_use)
 
     # -- the feed -----------------------------------------------------------------------------
 
