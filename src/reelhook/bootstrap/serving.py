@@ -83,7 +83,7 @@ async def server(
             if simulate and simulator_url is not None:
                 names = ", ".join(account.provider for account in simulated_accounts(simulator_url))
                 log.info(f"Simulated providers: {names}; `reelhook models` lists their models")
-            log.info(f"reelhook listens on {url}", docs=f"{url}/docs")
+            log.info(f"reelhook listens on {url}", dashboard=f"{url}/", docs=f"{url}/docs")
             yield Running(url, hook)
         finally:
             # Responses end while the loops drain, so that each has most of the 8 s.

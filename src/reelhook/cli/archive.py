@@ -12,6 +12,7 @@ from reelhook.cli import render
 from reelhook.cli.archive_view import (
     bytes_progress,
     file_document,
+    files_text,
     gib,
     removal_document,
     show_exported,
@@ -122,7 +123,7 @@ def prune(
         render.say(json.dumps(document | {"removed": [removal_document(one) for one in removed]}))
         return
     verb = "would be removed" if dry_run else "removed"
-    render.say(f"{len(removed):,} files, {gib(size)}, {verb}.")
+    render.say(f"{files_text(len(removed))}, {gib(size)}, {verb}.")
 
 
 def export(

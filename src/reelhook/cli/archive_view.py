@@ -55,6 +55,11 @@ def gib(size: int) -> str:
     return f"{size / GIB:,.1f} GiB" if size >= GIB else f"{size / _MIB:,.1f} MiB"
 
 
+def files_text(count: int) -> str:
+    """Return a number of files in words."""
+    return "1 file" if count == 1 else f"{count:,} files"
+
+
 def file_document(file: "ArchivedFile") -> dict[str, Any]:
     """Return the JSON of a file."""
     return {
@@ -94,7 +99,7 @@ def show_files(files: "Sequence[ArchivedFile]") -> None:
             for file in files
         ),
     )
-    render.hint(f"{len(files):,} files, {gib(sum(file.size or 0 for file in files))}.")
+    render.hint(f"{files_text(len(files))}, {gib(sum(file.size or 0 for file in files))}.")
 
 
 def show_findings(verified: "Verified", *, as_json: bool) -> None:
@@ -115,7 +120,8 @@ def show_findings(verified: "Verified", *, as_json: bool) -> None:
     for remedy in dict.fromkeys(f"{one.fault.value}: {one.remedy}" for one in verified.findings):
         render.say(f"-> {remedy}")
     found = len(verified.findings)
-    render.say(f"{verified.files:,} files, {gib(verified.size)} compared; {found:,} findings.")
+    findings_text = "1 finding" if found == 1 else f"{found:,} findings"
+    render.say(f"{files_text(verified.files)}, {gib(verified.size)} compared; {findings_text}.")
 
 
 def _finding(one: "ObjectFinding") -> dict[str, Any]:

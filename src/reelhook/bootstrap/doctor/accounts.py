@@ -67,14 +67,14 @@ async def _account(
     async with provider:
         base = provider.base
         listed = provider.traits.page_size_max > 0
-        key, date = await asyncio.gather(_key(subject, provider.check), _date(http, base))
+        key, times = await asyncio.gather(_key(subject, provider.check), _times(http, base, now))
         advice = await _advice(subject, credential, provider) if key.verdict is Severity.OK else []
         if key.verdict is Severity.OK:
             served[credential.id] = await _served(provider)
     host = base.host if base.explicit_port is None else f"{base.host}:{base.explicit_port}"
     alone = [ok(f"key of {subject}", _ALONE)] if listed and key.verdict is Severity.OK else []
     findings = [key, *advice, *alone]
-    return findings if date is None else [*findings, clock(str(host), date, now())]
+    return findings if times is None else [*findings, clock(str(host), *times)]
 
 
 async def _advice(subject: str, credential: Credential, provider: HttpProvider) -> list[Finding]:
@@ -112,13 +112,19 @@ async def _key(subject: str, check: Callable[[], Awaitable[str]]) -> Finding:
     return ok(subject, f"its key works: {details}")
 
 
-async def _date(http: ClientSession, base: URL) -> float | None:
-    """Return a server's time in Unix seconds, or None if it sends no date. No key is sent."""
+async def _times(
+    http: ClientSession, base: URL, now: Callable[[], float]
+) -> tuple[float, float] | None:
+    """Return a server's time and ours when it responded; None if it sends no date.
+
+    Both are in Unix seconds. No key is sent.
+    """
     try:
         async with http.head(
             base, allow_redirects=False, timeout=ClientTimeout(total=DATE_SECONDS_MAX)
         ) as response:
+            local = now()
             date = parsedate_to_datetime(response.headers["Date"]).timestamp()
-            return date + float(response.headers.get("Age", 0))  # a cached response is older
+            return date + float(response.headers.get("Age", 0)), local  # a cached one is older
     except (ClientError, TimeoutError, OSError, KeyError, ValueError):
         return None
