@@ -16,6 +16,18 @@ _NOT_DELETED = (
 )
 
 
+def point_at(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the variables that obstore reads to a server of S3."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
 @asynccontextmanager
 async def refusing_s3(
     monkeypatch: pytest.MonkeyPatch, refuses: Callable[[web.Request], bool]
@@ -48,15 +60,7 @@ async def refusing_s3(
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        for name, value in {
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "key",
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_REGION": "us-east-1",
-        }.items():
-            monkeypatch.setenv(name, value)
+        point_at(f"http://127.0.0.1:{runner.addresses[0][1]}", monkeypatch)
         yield
     finally:
         await runner.cleanup()

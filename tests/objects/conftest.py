@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 from moto.server import ThreadedMotoServer
+from refusing_s3 import point_at
 
 from reelhook.objects.store import ObstoreObjects
 
@@ -24,17 +25,6 @@ def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the URL of the bucket's server; the settings are those that obstore reads."""
     point_at(s3_server, monkeypatch)
     return s3_server
-
-
-def point_at(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(params=["folder", "s3"])
