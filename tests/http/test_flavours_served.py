@@ -249,8 +249,9 @@ ALONE: tuple[Scenario, ...] = (lost_create, lost_among_others, restart)
 async def staged(folder: Path, name: str, **chosen: Any) -> AsyncIterator[Stage]:
     """Serve until the block ends, with this server behind the gateway."""
     flavour = FLAVOURS[name]
-    chosen = {"openai_api_key": "key", "poll_seconds": 0.05, **chosen}
-    async with gateway(folder, MINUTE, flavour=flavour, **chosen) as server:
+    # Images at addresses are passed on: what servers do with them is tested here.
+    defaults = {"openai_api_key": "key", "poll_seconds": 0.05, "fetch_images": False}
+    async with gateway(folder, MINUTE, flavour=flavour, **{**defaults, **chosen}) as server:
         yield Stage(flavour, server)
 
 

@@ -50,7 +50,7 @@ async def test_chromium_plays_and_seeks_a_video_by_its_signed_link_alone(tmp_pat
     bearer = {"Authorization": f"Bearer {KEY}"}
     async with (
         receiver() as hook,
-        gateway(tmp_path, AT_ONCE, api_key=KEY, headers=bearer) as server,
+        gateway(tmp_path, AT_ONCE, api_key=KEY, headers=bearer, archive_url=None) as server,
         async_playwright() as playwright,
     ):
         job_id = await server.submit(seconds=4, size="320x180", webhookUrl=hook.url)

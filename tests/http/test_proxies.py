@@ -14,8 +14,10 @@ from starlette.routing import Mount, Route
 from structlog.testing import capture_logs
 from wires import connected
 
+from reelhook.doors import web
+from reelhook.doors.app import ROUTERS
 from reelhook.doors.clients import ADDRESSES_MAX, RefusedClients
-from reelhook.doors.proxies import FIRST_SEGMENTS
+from reelhook.doors.proxies import API_SEGMENTS, PAGE_SEGMENTS
 
 pytestmark = pytest.mark.long
 
@@ -87,7 +89,23 @@ async def test_the_first_segments_are_those_of_all_routes(tmp_path: Path) -> Non
         app: Any = server.hook.asgi
         routes = [one for one in app.routes if isinstance(one, APIRoute | Route | Mount)]
         paths = [*(one.path for one in routes), *app.openapi()["paths"]]
-    assert {path.split("/")[1] for path in paths} == FIRST_SEGMENTS
+    paths += [
+        route.path for router in ROUTERS for route in router.routes if isinstance(route, Route)
+    ]
+    assert {path.split("/")[1] for path in paths} == API_SEGMENTS | PAGE_SEGMENTS
+    pages = [
+        route.path for router in web.ROUTERS for route in router.routes if isinstance(route, Route)
+    ]
+    assert {path.split("/")[1] for path in pages} == PAGE_SEGMENTS
+
+
+async def test_a_page_hides_no_route_of_the_api_below_its_own_name(tmp_path: Path) -> None:
+    public = "https://video.example/api"
+    async with gateway(tmp_path, public_url=public, api_key=KEY, headers=BEARER) as server:
+        job_id = await server.submit()
+        assert (await server.get(f"/api/jobs/{job_id}")).json()["jobId"] == job_id
+        html = {"Accept": "text/html"}
+        assert (await server.get("/login", headers=html)).body.startswith(b"<!doctype html>")
 
 
 async def test_a_trusted_proxy_may_name_the_path(tmp_path: Path) -> None:

@@ -96,7 +96,9 @@ async def test_a_copy_that_was_killed_goes_on_and_leaves_no_duplicates(
     ((arrived,),) = await run_on(target, "SELECT count(*) FROM attempts")
     assert 0 < arrived < 60_000
     for command in (("serve", "--simulate", "--port", "0"), ("worker", "--migrate")):
-        code, out, err = await reelhook(*command, DATABASE_URL=target)
+        code, out, err = await reelhook(
+            *command, DATABASE_URL=target, OPENAI_BASE_URL="http://127.0.0.1:9/v1"
+        )
         assert (code, out.strip(), "a copy that is not finished" in err) == (1, "", True)
 
     code, out, err = await reelhook(*arguments)

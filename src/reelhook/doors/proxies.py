@@ -12,16 +12,20 @@ from reelhook.guard.hosts import plain_address
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
-FIRST_SEGMENTS = frozenset(
+API_SEGMENTS = frozenset(
     {
         *(".well-known", "api", "docs", "healthz", "openapi.json", "providers", "readyz", "redoc"),
         *("v1", "v4"),
-        # Pages of the dashboard.
-        *("", "archive", "costs", "costs.csv", "jobs", "keys", "login", "logout", "static"),
-        *("system", "theme", "try", "webhooks"),
     }
 )
-"""The first segments of the paths of all routes."""
+"""The first segments of the paths of all routes for programs, and of the documentation."""
+PAGE_SEGMENTS = frozenset(
+    {
+        *("", "archive", "costs", "costs.csv", "jobs", "keys", "login", "logout", "providers"),
+        *("static", "system", "theme", "try", "webhooks"),
+    }
+)
+"""The first segments of the paths of the dashboard."""
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]{1,64}){1,8}", re.ASCII)
 _OF_PROXIES = frozenset(
     {
@@ -116,12 +120,14 @@ def _forwarded_prefix(headers: Headers) -> str:
 def _below(prefix: str, scope: Scope) -> Scope:
     """Give a request the path that it has below `prefix`."""
     path, below = str(scope["path"]), unquote(prefix)
-    if path == below:
+    # Below `/api`, `/api/jobs/ID` is the API's path and not that of a page: programs come first.
+    ours = API_SEGMENTS if _first(below) in API_SEGMENTS else API_SEGMENTS | PAGE_SEGMENTS
+    if path == below and "" in ours:
         return {**scope, "path": f"{below}/", "root_path": below}
-    intact = path.startswith(f"{below}/") and _is_ours(path.removeprefix(below))
+    intact = path.startswith(f"{below}/") and _first(path.removeprefix(below)) in ours
     full = {} if intact else {"path": below + path, "raw_path": prefix.encode() + scope["raw_path"]}
     return {**scope, **full, "root_path": below}
 
 
-def _is_ours(path: str) -> bool:
-    return path.split("/", 2)[1] in FIRST_SEGMENTS
+def _first(path: str) -> str:
+    return path.split("/", 2)[1]

@@ -2,7 +2,7 @@
 
 A page is (1) a function from a `View` to the values of its template, under `@page`, with its scope;
 (2) its template, with a `part` for whatever changes while it is open; (3) an `@action` per form,
-with the page that is shown if it fails; (4) its first segment in `FIRST_SEGMENTS`, and its line in
+with the page that is shown if it fails; (4) its first segment in `PAGE_SEGMENTS`, and its line in
 `NAVIGATION`. `tests/web` finds it by itself and tests its roles.
 """
 
