@@ -6,6 +6,7 @@ from archive_files import MIB, SourceFile, archiving, spooled, video
 
 from reelhook.domain.archive import FileState
 from reelhook.domain.endpoint import EventName
+from reelhook.engine.archive.fetch import STRANGE_TIMES
 
 
 async def test_a_completed_jobs_file_is_in_the_archive_unchanged(tmp_path: Path) -> None:
@@ -71,6 +72,30 @@ async def test_a_file_without_a_length_is_stored_once_two_downloads_agree(tmp_pa
         await one.engine.pass_time(10)
         assert await one.stored_bytes("job_1") == source.content
         assert len(source.asked) == 2
+
+
+async def test_an_error_page_in_place_of_the_video_is_not_stored(tmp_path: Path) -> None:
+    source = SourceFile(b"<html>Please try again</html>")
+    async with archiving(tmp_path, source) as one:
+        await one.complete("job_1")
+        file = await one.settled_file("job_1")
+        assert (file.state, file.attempts) == (FileState.WAITING, 1)
+        assert "does not begin like a video" in (file.error or "")
+        source.content = video(MIB)
+        await one.engine.pass_time(10)
+        assert await one.stored_bytes("job_1") == source.content
+
+
+async def test_a_file_of_an_unknown_kind_is_stored_once_four_downloads_agree(
+    tmp_path: Path,
+) -> None:
+    source = SourceFile(b"a video of a kind to come")
+    async with archiving(tmp_path, source) as one:
+        await one.complete("job_1")
+        await one.engine.settled()
+        await one.engine.pass_time(60)
+        assert await one.stored_bytes("job_1") == source.content
+        assert len(source.asked) == STRANGE_TIMES + 1
 
 
 async def test_a_file_is_lost_once_its_provider_has_not_known_it_for_ten_minutes(

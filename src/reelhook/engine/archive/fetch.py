@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 from reelhook.domain.errors import ProviderError
+from reelhook.engine.archive.media_type import is_video
 from reelhook.engine.archive.partial_file import Origin, PartialFile, WholeFile
 from reelhook.engine.archive.spool import Spool
 from reelhook.ports import Content
@@ -21,6 +22,9 @@ BATCH_BYTES = 1024 * 1024
 """The bytes that one thread hashes and writes at once, in about 2 ms."""
 FETCH_SECONDS_MAX = 3600.0
 """A download that takes longer is broken off, so that it frees its place, and goes on later."""
+STRANGE_TIMES = 3
+"""A file that does not begin like a video may be an error page, while the provider still has the
+video. So it is stored only if this many earlier downloads were equal to it."""
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 OpenFile = Callable[[str | None], AbstractAsyncContextManager[Content]]
@@ -103,11 +107,16 @@ class Fetch:
             raise ProviderError(f"The download broke off: {size} of {total} bytes came")
         if not size:
             raise ProviderError("The file is empty")
-        if ends_by_closing and not await self._spool.run(self._file.seen_before):
-            raise ProviderError(
-                "The source does not say how large the file is; it is fetched twice, to compare"
-            )
+        if not await self._spool.run(partial(is_video, self._file.path)):
+            await self._compare(STRANGE_TIMES, "The file does not begin like a video")
+        elif ends_by_closing:
+            await self._compare(1, "The source does not say how large the file is")
         return await self._spool.run(self._file.finish)
+
+    async def _compare(self, times: int, doubt: str) -> None:
+        """Raise `ProviderError` unless so many earlier downloads had the same bytes."""
+        if not await self._spool.run(partial(self._file.seen_before, times)):
+            raise ProviderError(f"{doubt}; it is fetched again, to compare")
 
 
 def _origin(content: Content) -> Origin:

@@ -47,13 +47,15 @@ class WholeFile:
 class _Notes:
     """The facts next to a partial file. `synced` bytes of it are durable.
 
-    `sha256` is set once it is whole. `seen` is the hash of an earlier, separate download.
+    `sha256` is set once it is whole. `seen` is the hash that `seen_times` earlier, separate
+    downloads in a row had.
     """
 
     origin: Origin = Origin()
     synced: int = 0
     sha256: str | None = None
     seen: str | None = None
+    seen_times: int = 0
 
 
 class PartialFile:
@@ -101,7 +103,7 @@ class PartialFile:
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         self._hash = hashlib.sha256()
-        self._notes = _Notes(origin, seen=self._notes.seen)
+        self._notes = _Notes(origin, seen=self._notes.seen, seen_times=self._notes.seen_times)
         self._unsynced = self.size = 0
 
     def write(self, chunks: Sequence[bytes]) -> None:
@@ -134,12 +136,13 @@ class PartialFile:
             self.keep(whole=True)
         return WholeFile(self.path, self.size, self._hash.hexdigest(), self.origin.content_type)
 
-    def seen_before(self) -> bool:
-        """Return True if an earlier, separate download had the same bytes; remember this one."""
+    def seen_before(self, times: int) -> bool:
+        """Return True if so many earlier downloads had the same bytes; remember this one."""
         digest = self._hash.hexdigest()
-        if self._notes.seen == digest:
+        seen = self._notes.seen_times if self._notes.seen == digest else 0
+        if seen >= times:
             return True
-        self._write_notes(_Notes(seen=digest))
+        self._write_notes(_Notes(seen=digest, seen_times=seen + 1))
         return False
 
     def remove(self) -> None:
