@@ -11,6 +11,7 @@ import asyncio
 import json
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -329,6 +330,7 @@ async def _bounded(options: Options) -> Figures:
     except Exception as error:
         figures = Figures(options.name)
         figures.equal("the run comes to its end", f"{type(error).__name__}: {error}", "yes")
+        traceback.print_exception(error)
         return figures
 
 

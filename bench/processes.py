@@ -16,9 +16,10 @@ import psutil  # type: ignore[import-untyped]  # psutil ships no types
 
 ROOT = Path(__file__).parent.parent
 REELHOOK = Path(os.environ.get("BENCH_REELHOOK", Path(sys.executable).with_name("reelhook")))
-KEPT = ("PATH", "HOME", "LANG", "PYTHONPATH")
 READY_SECONDS_MAX = 60.0
 EXIT_SECONDS_MAX = 60.0
+CHILD_SECONDS_MAX = 2.0
+"""A child that has just been started looks for its parent as soon as Python runs."""
 KEPT = ("PATH", "HOME", "LANG", "PYTHONPATH")
 """What the server inherits of the environment."""
 
@@ -182,7 +183,7 @@ class Server:
         children = self._family()[1:]
         self._process.kill()
         self._process.wait()
-        _, left = psutil.wait_procs(children, timeout=0.2)
+        _, left = psutil.wait_procs(children, timeout=CHILD_SECONDS_MAX)
         for child in left:
             child.kill()
         return [child.pid for child in left]

@@ -20,7 +20,7 @@ _DESCRIPTORS = 3
 """The file, the output, and a place for errors."""
 
 # include/uapi/linux: prctl.h, seccomp.h, audit.h, bpf_common.h.
-_PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 4, 22, 38
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
 _SECCOMP_MODE_FILTER = 2
 _KILL_PROCESS, _ALLOW, _REFUSE = 0x80000000, 0x7FFF0000, 0x00050000 | errno.EPERM
 _LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
@@ -54,20 +54,34 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_uint16), ("first", ctypes.POINTER(_Instruction)))
 
 
+def end_with_the_server(server: int) -> None:
+    """Let the system kill this process when the server ends, if the system is Linux.
+
+    `server` is its process id.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != server:
+        sys.exit(1)
+
+
 def confine(*, cpu_seconds: int, wall_seconds: int) -> None:
     """Give up every right that decoding does not need, for good.
 
     All modules must be loaded by now. What a system does not have is left out.
     """
+    server = os.getppid()
     os.closerange(_DESCRIPTORS, 65536)
     _yield_to_all()
-    # It ends by itself, even if the server is gone.
+    # It ends by itself on every system, even if the server is gone.
     signal.alarm(wall_seconds)
     _limit(resource.RLIMIT_CPU, cpu_seconds)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_AS, MEMORY_BYTES)
     _drop_privileges()
+    # Linux forgets this when the user changes.
+    end_with_the_server(server)
     _limit(resource.RLIMIT_NPROC, 0)
     _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
     if sys.platform == "linux":

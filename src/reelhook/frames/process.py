@@ -5,20 +5,19 @@ server's process, which does not even load it.
 """
 
 import asyncio
-import contextlib
 import importlib.util
 import json
 import os
 import re
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
 from typing import Any
 
 import reelhook
+from reelhook.core.child_process import ChildProcess
 from reelhook.domain.archive import VideoFacts
 from reelhook.domain.archive_errors import FramesTimeoutError, FramesUnavailableError
 from reelhook.ports import Looked
@@ -26,11 +25,12 @@ from reelhook.ports import Looked
 WALL_SECONDS = 100.0
 OUTPUT_BYTES_MAX = 8 * 1024 * 1024
 _LINE_BYTES_MAX = 1024
-_CHUNK_BYTES = 64 * 1024
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _PROGRAM = (
-    "import sys; sys.path += sys.argv[2:]; "
-    "from reelhook.frames import child; child.main(sys.argv[1])"
+    "import sys; sys.path += sys.argv[3:]; "
+    "from reelhook.frames.confinement import end_with_the_server; "
+    "end_with_the_server(int(sys.argv[1])); "
+    "from reelhook.frames import child; child.main(sys.argv[2])"
 )
 _BEGINNINGS_AND_ENDS = (
     (b"\xff\xd8\xff", b"\xff\xd9"),
@@ -79,9 +79,9 @@ class ProcessFrames:
         return output
 
     async def _written(self, order: str, file: Path) -> bytes:
-        with await asyncio.to_thread(_opened, file) as opened:
-            async with _started(_command(self.program, order), opened) as process:
-                return await _all_of(process)
+        command = _command(self.program, order)
+        async with ChildProcess(lambda: _started(command, file)) as process:
+            return await process.run(_all_of)
 
 
 def _opened(file: Path) -> FileIO:
@@ -98,44 +98,30 @@ def _command(program: str, order: str) -> list[str]:
     if decoder is None or decoder.origin is None:
         raise FramesUnavailableError("PyAV is not installed")
     folders = [str(Path(origin).parents[1]) for origin in (reelhook.__file__, decoder.origin)]
-    return [sys.executable, "-I", "-S", "-B", "-c", program, order, *folders]
+    return [sys.executable, "-I", "-S", "-B", "-c", program, str(os.getpid()), order, *folders]
 
 
-@contextlib.asynccontextmanager
-async def _started(command: list[str], file: FileIO) -> AsyncIterator[Process]:
-    """Run a process that has the file, its output, and no environment. It ends with the block."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=file,
-            stdout=PIPE,
-            stderr=DEVNULL,
-            env={},
-            cwd="/",
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise FramesUnavailableError(f"no process can be started ({error.strerror})") from None
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        # Waits for the end and closes the pipe.
-        await process.communicate()
+def _started(command: list[str], file: Path) -> Popen[bytes]:
+    """Start a process that has the file, its output, and no environment."""
+    with _opened(file) as opened:
+        try:
+            return Popen(  # noqa: S603  # the command is ours
+                command,
+                stdin=opened,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                env={},
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise FramesUnavailableError(f"no process can be started ({error.strerror})") from None
 
 
-async def _all_of(process: Process) -> bytes:
+def _all_of(process: Popen[bytes]) -> bytes:
+    """Read the output up to its end, or until it is too long."""
     assert process.stdout is not None  # noqa: S101 - it was started with a pipe
-    written = bytearray()
-    while chunk := await process.stdout.read(_CHUNK_BYTES):
-        written += chunk
-        if len(written) > OUTPUT_BYTES_MAX:
-            return bytes(written)
-    # A signal to a process that has just ended would take its exit code from the event loop.
-    await process.wait()
-    return bytes(written)
+    return process.stdout.read(OUTPUT_BYTES_MAX + 1)
 
 
 def _read(written: bytes) -> _Output:
