@@ -95,6 +95,7 @@ from reelhook.service.projects import ProjectFields, Projects
 from reelhook.service.provider_webhooks import ProviderWebhooks
 from reelhook.service.reading_back import read_back
 from reelhook.service.remixes import Remixes
+from reelhook.service.request_files import RequestFiles
 from reelhook.service.secrets_at_rest import SecretsAtRest
 from reelhook.service.uploads import Uploads
 from reelhook.service.waiting import WaitingReasons
@@ -262,7 +263,7 @@ def build_gateway(
             recording,
             signals,
             client_calls,
-            uploads=uploads,
+            files=RequestFiles(store, uploads),
             fetches_media=fetches_media,
             destinations=Destinations(formats, has_default_endpoint=has_default_endpoint),
             clock=clock,

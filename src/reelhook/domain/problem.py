@@ -22,6 +22,9 @@ class Problem(StrEnum):
     NOT_A_FILE = "not_a_file"
     OTHER_BYTES = "other_bytes"
     UNKNOWN_UPLOAD = "unknown_upload"
+    UNKNOWN_JOB = "unknown_job"
+    JOB_NOT_FINISHED = "job_not_finished"
+    VIDEO_OF_JOB_GONE = "video_of_job_gone"
     NOT_AN_OBJECT = "not_an_object"
     NOT_ONE_OF = "not_one_of"
     NOT_IN_FORMAT = "not_in_format"
@@ -72,6 +75,14 @@ _SENTENCES: Mapping[Problem, str] = {
     Problem.UNKNOWN_UPLOAD: (
         "{field} names an upload that is not kept here; upload the file again: an upload is kept "
         "for a day after its last use"
+    ),
+    Problem.UNKNOWN_JOB: "{field} must name a job of your project; there is no such job",
+    Problem.JOB_NOT_FINISHED: (
+        "{field} must name a completed job, and that one is {status}; wait until it is completed, "
+        "or name another job"
+    ),
+    Problem.VIDEO_OF_JOB_GONE: (
+        "{field} names a job whose video is gone: {reason}; name another job, or upload the file"
     ),
     Problem.NOT_AN_OBJECT: "{field} must be a JSON object",
     Problem.NOT_ONE_OF: "{field} must be one of {allowed}, not {value}",

@@ -1,0 +1,79 @@
+"""The files of new requests: taken out of them, found among uploads, or made by earlier jobs."""
+
+from typing import Protocol
+
+from reelhook.core.request_files import taken_out
+from reelhook.domain.archive import FileState
+from reelhook.domain.caller import Caller, Scope
+from reelhook.domain.errors import JobNotFoundError
+from reelhook.domain.media import File
+from reelhook.domain.media_errors import (
+    JobNotFinishedError,
+    UnknownSourceJobError,
+    VideoOfJobGoneError,
+)
+from reelhook.domain.request import VideoRequest
+from reelhook.domain.request_media import job_in, media_of
+from reelhook.ports import ArchivedFileReads, StoredJob
+from reelhook.service.uploads import Uploads
+
+REMOVED = "it was removed from the archive"
+LOST = "its provider deleted it before it was archived"
+
+
+class SourceStore(ArchivedFileReads, Protocol):
+    """The part of the store that checking the sources of files needs."""
+
+    async def job(self, job_id: str, project: str | None = None) -> StoredJob:
+        """Return a job. Raises `JobNotFoundError`."""
+        ...
+
+
+class RequestFiles:
+    """The files of new requests."""
+
+    def __init__(self, store: SourceStore, uploads: Uploads) -> None:
+        self._store = store
+        self._uploads = uploads
+
+    async def placed(
+        self, caller: Caller, request: VideoRequest
+    ) -> tuple[VideoRequest, tuple[File, ...]]:
+        """Return the request with references to its files, and the files to be stored with it.
+
+        Addresses and videos of jobs stay in it. Raises `InvalidRequestError` for a file that can't
+        be used.
+        """
+        caller.require(Scope.SUBMIT)
+        await self._check_sources(caller, request)
+        request, files = await taken_out(request)
+        request, uploaded = await self._uploads.placed(caller, request)
+        return request, files + uploaded
+
+    async def _check_sources(self, caller: Caller, request: VideoRequest) -> None:
+        """Raise `InvalidRequestError` if a request uses a video that can't be used.
+
+        The video must be of the new job's own project, and archived or still at its provider.
+        """
+        checked = set[str]()
+        for field, text in media_of(request):
+            job_id = job_in(text)
+            if job_id is not None and job_id not in checked:
+                await self._check(caller.project, job_id, field)
+                checked.add(job_id)
+
+    async def _check(self, project: str, job_id: str, field: str) -> None:
+        try:
+            job = (await self._store.job(job_id, project)).job
+        except JobNotFoundError:
+            raise UnknownSourceJobError(field) from None
+        if not job.has_video:
+            raise JobNotFinishedError(field, job.status.value)
+        file = await self._store.archived_file(job_id)
+        match None if file is None else file.state:
+            case FileState.REMOVED:
+                raise VideoOfJobGoneError(field, REMOVED)
+            case FileState.LOST:
+                raise VideoOfJobGoneError(field, LOST)
+            case _:
+                return
