@@ -243,6 +243,9 @@ def _submit(
         max_age_hours=parts.settings.max_age_hours,
         may_send=partial(leases.good, leased.lease),
         callback_url=partial(parts.callbacks.url, leased.id),
+        file_address=lambda project, file: parts.file_addresses.address(
+            project, file, parts.clock.now()
+        ),
         emit=parts.emit,
         clock=parts.clock,
         random=parts.random,

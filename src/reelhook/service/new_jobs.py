@@ -115,7 +115,8 @@ class NewJobs:
         for route in routes:
             caller.check_model(route.display_name)
         try:
-            request, files = await self._files.placed(caller, replace(request, model=choice.model))
+            request = replace(request, model=choice.model)
+            request, files = await self._files.placed(caller, request, routes)
         except InvalidRequestError:
             if replay := await self.replay(caller, idempotency, call):
                 return replay  # it was accepted while its files were here

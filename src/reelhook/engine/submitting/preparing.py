@@ -129,7 +129,7 @@ class Preparing:
             medium
             for medium in dict.fromkeys(media)
             if medium not in references
-            and (job_in(medium[1]) is not None or self._fetches(medium[1]))
+            and (job_in(medium[1]) is not None or self._fetches(*medium))
         ]
 
     async def _store_files(
@@ -144,8 +144,10 @@ class Preparing:
                 limit = FILES_BYTES_MAX // 1024**2
                 raise MediaUnavailableError(f"The files of a request may have {limit} MiB together")
 
-    def _fetches(self, text: str) -> bool:
-        return self._fetch is not None and is_url(text)
+    def _fetches(self, kind: str, text: str) -> bool:
+        """Return True for an address, unless the provider takes such files by addresses only."""
+        by_address_only = self._leased.provider.traits.inline_bytes_max.get(kind) == 0
+        return self._fetch is not None and is_url(text) and not by_address_only
 
     async def _kept(self, job: Job, text: str, kind: str) -> tuple[str, int]:
         """Store a file; return the reference to it and its size."""
