@@ -18,6 +18,12 @@ PIECE_BYTES = 256 * 1024
 @router.get(
     "/providers/files/{token}",
     response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "The file",
+            "content": {kind: {} for kind in ("image/*", "video/*", "audio/*")},
+        }
+    },
     summary="For providers: a file of a request",
 )
 async def file(token: str, context: ContextOf) -> StreamingResponse:
