@@ -7,6 +7,8 @@ import pytest
 from browsing import HTML, browsing, new_key
 from gateways import AT_ONCE, gateway, until
 
+from reelhook.doors.web.login import network_of
+
 KEY = "a-long-random-text"
 BEARER = {"Authorization": f"Bearer {KEY}"}
 
@@ -65,6 +67,34 @@ async def test_the_tries_of_a_client_are_limited(tmp_path: Path) -> None:
         replies = await asyncio.gather(*(visitor.post("/login", {"key": "no"}) for _ in range(11)))
         assert sorted(reply.status for reply in replies) == [*([401] * 10), 429]
         assert (await visitor.post("/login", {"key": KEY})).status == 429
+
+
+@pytest.mark.parametrize(
+    ("client", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_the_addresses_that_one_client_can_choose_have_their_tries_together(
+    client: str, network: str
+) -> None:
+    assert network_of(client) == network
+
+
+async def test_a_browser_that_came_by_tls_gets_a_cookie_for_tls_alone(tmp_path: Path) -> None:
+    async with gateway(tmp_path, api_key=KEY) as server, browsing(server) as visitor:
+        await visitor.get("/login")
+        plain = await visitor.post("/login", {"key": KEY})
+        assert "secure" not in plain.headers["Set-Cookie"].lower()
+        # A proxy that says nothing about the scheme.
+        origin = server.url.replace("http:", "https:")
+        await visitor.get("/login")  # the form's token is that of the new session
+        reply = await visitor.post("/login", {"key": KEY}, origin=origin)
+        assert "secure" in reply.headers["Set-Cookie"].lower()
 
 
 async def test_a_session_ends_with_its_key(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ class Admissions:
         self, request: Request, matched: Matched, read_body: ReadBody
     ) -> Admission | AccessRefusal:
         """Return the caller, or a refusal. `read_body` is called only for an operator's proof."""
-        if matched.policy is Policy.OPEN:
+        if matched.policy in {Policy.OPEN, Policy.OPEN_PAGE}:
             return Admission(ANONYMOUS)
         if matched.policy is Policy.CALLBACK:
             return Admission(PROVIDER)
