@@ -2,11 +2,15 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browsing import HTML, browsing, new_key
 from gateways import AT_ONCE, gateway, until
 
+from reelhook.domain.api_key import token_hash
+from reelhook.doors.context import HttpOptions
+from reelhook.doors.sessions import SESSION_SECONDS, Sessions
 from reelhook.doors.web.login import network_of
 
 KEY = "a-long-random-text"
@@ -108,6 +112,36 @@ async def test_a_session_ends_with_its_key(tmp_path: Path) -> None:
             return (await visitor.get("/jobs")).status == 303
 
         await until(ended, seconds=1)
+
+
+@pytest.mark.parametrize("page", ["/", "/jobs", "/webhooks", "/system"])
+async def test_an_open_page_ends_with_its_key(tmp_path: Path, page: str) -> None:
+    async with gateway(tmp_path, api_key=KEY) as server, browsing(server) as visitor:
+        made = await new_key(server, BEARER, scopes=["read"])
+        await visitor.log_in(made["key"])
+        async with visitor.session.get(f"{server.url}{page}?live=stream") as stream:
+            assert await stream.content.readline() == b": following\n"
+            await server.post(f"/api/keys/{made['id']}/revoke", headers=BEARER)
+            async with asyncio.timeout(2):
+                await stream.read()
+
+
+@pytest.mark.parametrize("role", ["operator", "read"])
+async def test_an_open_page_ends_with_its_session(tmp_path: Path, role: str) -> None:
+    async with gateway(tmp_path, api_key=KEY) as server, browsing(server) as visitor:
+        made = await new_key(server, BEARER, scopes=["read"])
+        key_hash = None if role == "operator" else token_hash(made["key"])
+        app: Any = server.hook.asgi
+        options: HttpOptions = app.state.options
+        sessions = Sessions(options.access)
+        began_at = options.clock.now() - SESSION_SECONDS * 1000 + 400
+        cookies = {sessions.cookie: sessions.begin(key_hash, began_at).text}
+        path = f"{server.url}/jobs?live=stream"
+        async with visitor.session.get(path, cookies=cookies) as stream:
+            assert await stream.content.readline() == b": following\n"
+            async with asyncio.timeout(5):
+                await stream.read()
+        assert (await server.get("/jobs", headers=HTML, cookies=cookies)).status == 303
 
 
 async def test_a_session_of_another_api_key_is_none(tmp_path: Path) -> None:
