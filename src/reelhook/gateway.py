@@ -69,16 +69,12 @@ from reelhook.ports import (
 from reelhook.service.activity import Activity, InWork, LastDay, Percentiles, percentiles
 from reelhook.service.attention import Attention
 from reelhook.service.audit import Audit
-from reelhook.service.authentication import (
-    Authentication,
-    AuthenticationStore,
-    Lifetime,
-    RequestCredential,
-)
+from reelhook.service.authentication import Authentication, AuthenticationStore
 from reelhook.service.budgets import Budgets, BudgetStatus
 from reelhook.service.cause_facts import CauseFacts, CauseSettings
 from reelhook.service.client_calls import ClientCalls
 from reelhook.service.content import Contents
+from reelhook.service.credentials import Lifetime, RequestCredential
 from reelhook.service.deliveries import Deliveries
 from reelhook.service.destinations import Destinations
 from reelhook.service.endpoints import EndpointFields, Endpoints

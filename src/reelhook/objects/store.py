@@ -34,6 +34,8 @@ RETRY_SECONDS = 10.0
 _DENIED = "AccessDenied"
 _QUERY = re.compile(r"\?[^\s\"']*")
 """The query of a URL in a message: it may hold a signature."""
+_USER = re.compile(r"//[^\s/@\"']*@")
+"""The user and the password in a URL, such as that of `AWS_ENDPOINT_URL`."""
 _TIMEOUTS = {"read_timeout": "60s", "timeout": "12h"}
 """The times for a part of a file, and for a whole response, unless variables set them."""
 _PREFIXES = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
@@ -228,4 +230,4 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return _QUERY.sub("?...", lines[0])[:300]
+    return _USER.sub("//...@", _QUERY.sub("?...", lines[0]))[:300]

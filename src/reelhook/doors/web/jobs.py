@@ -7,9 +7,10 @@ from typing import Any
 from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.errors import InvalidRequestError, ReelhookError
 from reelhook.domain.event import iso
-from reelhook.doors.web.actions import Done, Form, Result, action
+from reelhook.doors.web.actions import Done, Result, action
 from reelhook.doors.web.attention import shown_cause
 from reelhook.doors.web.filters import STATUSES, FilterError, ParsedFilter, parse_filter, with_word
+from reelhook.doors.web.forms import Form, whole_number
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.view import View
 from reelhook.gateway import JobPage
@@ -84,8 +85,7 @@ async def _news(view: View, who: Caller, parsed: ParsedFilter) -> int:
 
 
 def _newest(view: View) -> int | None:
-    text = view.query("newest") if view.live else None
-    return int(text) if text is not None and text.isascii() and text.isdecimal() else None
+    return whole_number(view.query("newest")) if view.live else None
 
 
 def _chosen(parsed: ParsedFilter) -> str | None:

@@ -13,7 +13,13 @@ from reelhook.core.wakeups import Signals
 from reelhook.domain.after_end import archive_failed
 from reelhook.domain.archive import ArchivedFile, FileState
 from reelhook.domain.archive_errors import ObjectStoreError
-from reelhook.domain.errors import ContentMissingError, JobNotFoundError, ProviderError
+from reelhook.domain.errors import (
+    AccountUnavailableError,
+    ContentMissingError,
+    JobNotFoundError,
+    ProviderError,
+    ProviderUnauthorizedError,
+)
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.engine.archive.fetch import Fetch
@@ -139,6 +145,10 @@ class Archive:
             await self._record(file.postponed(now() + BUSY_MILLISECONDS))
         except ContentMissingError as error:
             await self._record(file.missing(error.message, now()))
+        except ProviderUnauthorizedError as error:
+            # The file's error is its project's to read; words about the account are not.
+            log.warning("archive.account_refused", account=file.account, error=error.message)
+            await self._record(file.failed(AccountUnavailableError().message, now()))
         except ProviderError as error:
             await self._record(file.failed(error.message, now()))
         except ObjectStoreError as error:
