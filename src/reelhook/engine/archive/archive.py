@@ -81,6 +81,7 @@ class Archive:
         self._shared = shared
         self._recording = recording
         self._posters = signals.posters
+        self._removals = signals.removals
         self._clock = clock
         self._running: set[str] = set()
         self._storing = 0
@@ -134,13 +135,16 @@ class Archive:
         self.tasks.spawn(self._archive(file, place), done, job=file.job_id)
 
     async def _archive(self, file: ArchivedFile, place: Place) -> None:
-        """Archive one file, or record why it has to wait."""
+        with suppress(_StoppedError, JobNotFoundError):
+            await self._try(file, place)
+
+    async def _try(self, file: ArchivedFile, place: Place) -> None:
+        """Archive one file, or record why it has to wait. Raises if its job was deleted."""
         now = self._clock.now
         try:
-            with suppress(_StoppedError, JobNotFoundError):
-                job = (await self._store.job(file.job_id)).job
-                async with self._shared.spool.open(file.job_id) as spooled:
-                    await self._fetch_and_store(file, job, spooled, place)
+            job = (await self._store.job(file.job_id)).job
+            async with self._shared.spool.open(file.job_id) as spooled:
+                await self._fetch_and_store(file, job, spooled, place)
         except SpoolBusyError:
             await self._record(file.postponed(now() + BUSY_MILLISECONDS))
         except ContentMissingError as error:
@@ -239,7 +243,8 @@ class Archive:
         if await self._record(done):
             self._posters.publish()
         elif await self._store.archived_file(file.job_id) is None:
-            await self._shared.objects.delete([found.key])  # its job was deleted meanwhile
+            await self._store.queue_object(found.key, self._clock.now())  # its job was deleted
+            self._removals.publish()
         return True
 
     async def _check_space(self, size: int) -> None:

@@ -277,7 +277,7 @@ class Submit:
         except DATABASE_FAILURES as error:
             return NotSent(f"Its files can't be read: {error.message}", ours=True)
         except KeyError:
-            return Refused("file_missing", FILE_MISSING)
+            return Refused("file_missing", FILE_MISSING, ours=True)
         may_pay = partial(self._may_pay, job)
         return await self._leased.provider.submit(request, may_pay, self._callback_url(job.id))
 
