@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,7 @@ STALL_SECONDS = 3.0
 STALLED_CALLS = 20
 SETTLE_SECONDS_MAX = 60.0
 DISTINCT_MIN_SHARE = 0.99
+AI_TIMES = 4
 PEERS = Path(__file__).parents[1] / "tests" / "peers"
 
 
@@ -198,12 +200,12 @@ async def lossy(
 
 async def polled_by_ai(at: Installation, figures: Figures, count: int, at_once: int) -> None:
     """Make calls by `ai` while both servers restart."""
-    if not (PEERS / "node_modules" / "ai").exists():
-        figures.tell("ai, polling", "not measured: npm ci --prefix tests/peers")
+    if shutil.which("node") is None or not (PEERS / "node_modules" / "ai").exists():
+        figures.tell("ai, polling", "not measured: it needs node and npm ci --prefix tests/peers")
         return
     before, calls = await at.videos(), AiCalls(count)
     restarting = asyncio.create_task(at.restart_each(calls))
-    await asyncio.to_thread(calls.make, at.proxy.url, at_once)
+    await asyncio.to_thread(calls.make, at.proxy.url, AI_TIMES * at_once)  # they mostly wait
     restarting.cancel() if calls.ended < count else await restarting
     figures.none(
         "ai, polling: calls that failed", [c["error"] for c in calls.results if "error" in c]
