@@ -165,7 +165,7 @@ bench-restore: $(VENV)/.dev ## a copy in the middle, kill -9 and a start on the 
 bench-retention: $(VENV)/.dev ## creates while 100,000 old jobs are removed
 	@$(BIN)/python -m bench.retention
 
-bench-retries: $(VENV)/.dev ## the official openai client's retries through a proxy that loses much (10 minutes)
+bench-retries: $(VENV)/.dev tests/peers/node_modules/.done ## retries of the official openai and ai clients through a proxy that loses much (10 minutes)
 	@$(BIN)/python -W ignore::DeprecationWarning -m bench.retries
 
 bench-watch: $(VENV)/.dev ## 1,000 to 100,000 pending jobs of one account, on SQLite and PostgreSQL (20 minutes)

@@ -27,4 +27,4 @@ def test_it_stays_failed_at_every_door_and_has_its_video() -> None:
         assert "recovered" not in old
         assert old["videoUrl"] is None
         assert (new["status"], new["recovered"], new["videoUrl"]) == ("failed", True, URL)
-    assert video_of(stored(RECOVERED)).status == "failed"
+    assert video_of(stored(RECOVERED), "").status == "failed"
