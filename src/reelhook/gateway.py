@@ -18,6 +18,7 @@ from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.callback import CallbackAddresses
 from reelhook.domain.catalog import Catalog
+from reelhook.domain.file_address import FileAddresses
 from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
@@ -88,9 +89,11 @@ from reelhook.service.models import ModelEstimate, Models, ProviderServer
 from reelhook.service.new_jobs import NewJobs
 from reelhook.service.operations import AccountStats, Operations, Stats, WatcherStats
 from reelhook.service.projects import ProjectFields, Projects
+from reelhook.service.provider_files import ProviderFiles
 from reelhook.service.provider_webhooks import ProviderWebhooks
 from reelhook.service.reading_back import read_back
 from reelhook.service.remixes import Remixes
+from reelhook.service.request_files import RequestFiles
 from reelhook.service.secrets_at_rest import SecretsAtRest
 from reelhook.service.uploads import Uploads
 from reelhook.service.waiting import WaitingReasons
@@ -174,6 +177,7 @@ class Gateway:
     provider_webhooks: ProviderWebhooks
     secrets_at_rest: SecretsAtRest
     uploads: Uploads
+    provider_files: ProviderFiles
 
 
 class GatewayStore(
@@ -206,6 +210,7 @@ def build_gateway(
     providers: Mapping[str, Provider],
     catalog: Catalog,
     callbacks: CallbackAddresses,
+    file_addresses: FileAddresses,
     sender: Sender,
     signing: Signing,
     formats: Formats,
@@ -258,7 +263,9 @@ def build_gateway(
             recording,
             signals,
             client_calls,
-            uploads=uploads,
+            files=RequestFiles(
+                store, uploads, providers, served=file_addresses.public_url is not None
+            ),
             fetches_media=fetches_media,
             destinations=Destinations(formats, has_default_endpoint=has_default_endpoint),
             clock=clock,
@@ -296,4 +303,5 @@ def build_gateway(
         ),
         secrets_at_rest=SecretsAtRest(store),
         uploads=uploads,
+        provider_files=ProviderFiles(store, file_addresses, clock=clock),
     )
