@@ -25,13 +25,15 @@ class TroubledObjects(ObstoreObjects):
         self.trouble: str | None = None
         self.puts = 0
 
-    async def put(self, key: str, file: Path, content_type: str) -> None:
+    async def put(
+        self, key: str, file: Path, content_type: str, *, disposition: str = ""
+    ) -> None:
         self.puts += 1
         if self.trouble == "refuses":
             raise ObjectStoreError(self.name, "access denied")
         if self.trouble == "hangs":
             await asyncio.Event().wait()
-        await super().put(key, file, content_type)
+        await super().put(key, file, content_type, disposition=disposition)
         if self.trouble == "loses a part":
             path = self.local_path(key)
             assert path is not None

@@ -63,14 +63,16 @@ class ObstoreObjects:
                 else LocalStore(self._folder, mkdir=True, automatic_cleanup=True)
             )
 
-    async def put(self, key: str, file: Path, content_type: str) -> None:
+    async def put(
+        self, key: str, file: Path, content_type: str, *, disposition: str = ""
+    ) -> None:
         """See `Objects.put`."""
         with _named(self.name):
             await obstore.put_async(
                 self._store,
                 key,
                 file,
-                attributes=self._attributes(content_type),
+                attributes=self._attributes(content_type, disposition),
                 chunk_size=PART_BYTES,
                 max_concurrency=PARTS_AT_ONCE,
             )
@@ -84,9 +86,11 @@ class ObstoreObjects:
                 self._store, key, body, attributes=self._attributes(content_type)
             )
 
-    def _attributes(self, content_type: str) -> dict[str, str] | None:
-        # A folder has no place for them.
-        return None if self._folder is not None else {"Content-Type": content_type}
+    def _attributes(self, content_type: str, disposition: str = "") -> dict[str, str] | None:
+        if self._folder is not None:
+            return None  # it has no place for them
+        named = {"Content-Disposition": disposition} if disposition else {}
+        return {"Content-Type": content_type, **named}
 
     @asynccontextmanager
     async def open(

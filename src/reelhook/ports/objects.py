@@ -36,8 +36,13 @@ class Objects(Protocol):
     name: str
     """Where the objects are, without credentials, such as `s3://bucket/prefix`."""
 
-    async def put(self, key: str, file: Path, content_type: str) -> None:
-        """Store a file. Nobody sees the object before it is whole."""
+    async def put(
+        self, key: str, file: Path, content_type: str, *, disposition: str = ""
+    ) -> None:
+        """Store a file. Nobody sees the object before it is whole.
+
+        A bucket sends `disposition` as `Content-Disposition` with the object.
+        """
         ...
 
     async def put_bytes(self, key: str, body: bytes, content_type: str) -> None:
