@@ -18,6 +18,7 @@ from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.callback import CallbackAddresses
 from reelhook.domain.catalog import Catalog
+from reelhook.domain.keeping import FileLimits
 from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
@@ -46,6 +47,7 @@ from reelhook.ports import (
     JobPage,
     JobStore,
     JobTally,
+    KeepingStore,
     Lag,
     LatestEvent,
     ListedJob,
@@ -93,6 +95,7 @@ from reelhook.service.new_jobs import NewJobs
 from reelhook.service.operations import AccountStats, Operations, Stats, WatcherStats
 from reelhook.service.projects import ProjectFields, Projects
 from reelhook.service.provider_webhooks import ProviderWebhooks
+from reelhook.service.pruning import Pruning
 from reelhook.service.reading_back import read_back
 from reelhook.service.remixes import Remixes
 from reelhook.service.secrets_at_rest import SecretsAtRest
@@ -178,6 +181,7 @@ class Gateway:
     provider_webhooks: ProviderWebhooks
     secrets_at_rest: SecretsAtRest
     uploads: Uploads
+    pruning: Pruning
 
 
 class GatewayStore(
@@ -199,6 +203,7 @@ class GatewayStore(
     AttentionStore,
     ArchivedFileReads,
     UploadStore,
+    KeepingStore,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -223,6 +228,7 @@ def build_gateway(
     submit_wait_seconds: float,
     overlap_hours: float,
     causes: CauseSettings,
+    archive_limits: FileLimits,
     clock: Clock,
     random: Random,
     process: str | None = None,
@@ -300,4 +306,5 @@ def build_gateway(
         ),
         secrets_at_rest=SecretsAtRest(store),
         uploads=uploads,
+        pruning=Pruning(store, archive_limits, signals, clock=clock),
     )

@@ -25,9 +25,7 @@ class TroubledObjects(ObstoreObjects):
         self.trouble: str | None = None
         self.puts = 0
 
-    async def put(
-        self, key: str, file: Path, content_type: str, *, disposition: str = ""
-    ) -> None:
+    async def put(self, key: str, file: Path, content_type: str, *, disposition: str = "") -> None:
         self.puts += 1
         if self.trouble == "refuses":
             raise ObjectStoreError(self.name, "access denied")

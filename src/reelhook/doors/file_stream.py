@@ -9,8 +9,8 @@ from fastapi import Depends, Header, HTTPException, Query
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from reelhook.domain.byte_range import Range
-from reelhook.doors.context import Context
 from reelhook.domain.file_name import content_disposition
+from reelhook.doors.context import Context
 from reelhook.doors.file_response import FileDownload, file_download, is_version, matches
 from reelhook.gateway import FinishedFile
 

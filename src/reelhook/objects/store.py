@@ -63,9 +63,7 @@ class ObstoreObjects:
                 else LocalStore(self._folder, mkdir=True, automatic_cleanup=True)
             )
 
-    async def put(
-        self, key: str, file: Path, content_type: str, *, disposition: str = ""
-    ) -> None:
+    async def put(self, key: str, file: Path, content_type: str, *, disposition: str = "") -> None:
         """See `Objects.put`."""
         with _named(self.name):
             await obstore.put_async(

@@ -36,9 +36,7 @@ class Objects(Protocol):
     name: str
     """Where the objects are, without credentials, such as `s3://bucket/prefix`."""
 
-    async def put(
-        self, key: str, file: Path, content_type: str, *, disposition: str = ""
-    ) -> None:
+    async def put(self, key: str, file: Path, content_type: str, *, disposition: str = "") -> None:
         """Store a file. Nobody sees the object before it is whole.
 
         A bucket sends `disposition` as `Content-Disposition` with the object.

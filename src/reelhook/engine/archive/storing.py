@@ -41,7 +41,9 @@ async def responds(objects: Objects) -> None:
 async def put_verified(
     shared: SharedArchive, job_id: str, title: str, file: WholeFile
 ) -> StoredObject:
-    """Put a file into the archive, named by its job's title. Raises `ObjectStoreError` unless it is whole there.
+    """Put a file into the archive; a bucket names it by its job's title.
+
+    Raises `ObjectStoreError` unless it is whole there.
 
     A folder is read again and compared by hash. A bucket checks each part by the hash that the
     request is signed with, so there the size says whether a part was lost.
