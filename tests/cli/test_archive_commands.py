@@ -165,7 +165,7 @@ def test_pruning_removes_what_the_limits_say(run: Run, data: Path) -> None:
 
 async def test_a_running_server_prunes_what_its_own_limits_say(tmp_path: Path) -> None:
     data, videos = tmp_path / "data", tmp_path / "kept"
-    limits = {"archive_url": videos.as_uri(), "archive_max_gib": 1e-9}
+    limits: dict[str, Any] = {"archive_url": videos.as_uri(), "archive_max_gib": 1e-9}
     async with gateway(data, AT_ONCE, **limits) as server:
         job_id = await server.submit()
 

@@ -58,7 +58,7 @@ async def test_a_download_leads_to_the_store_where_it_can_sign(tmp_path: Path, b
 
 
 async def test_the_store_sends_the_readable_name(tmp_path: Path, bucket: str) -> None:
-    options = {"archive_url": f"s3://{BUCKET}/kept", "archive_redirect": True}
+    options: dict[str, Any] = {"archive_url": f"s3://{BUCKET}/kept", "archive_redirect": True}
     async with gateway(tmp_path, AT_ONCE, **options) as server:
         job_id = await server.submit("Zwei Füchse")
         contents: Any = server.hook.gateway.content
