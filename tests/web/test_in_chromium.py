@@ -99,8 +99,10 @@ async def test_the_player_shows_a_video_whose_downloads_lead_to_the_store(
         for name, value in variables(url).items():
             monkeypatch.setenv(name, value)
         options: dict[str, Any] = {
-            **{"archive_url": f"s3://{BUCKET}", "archive_redirect": True},
-            **{"api_key": KEY, "headers": BEARER},
+            "archive_url": f"s3://{BUCKET}",
+            "archive_redirect": True,
+            "api_key": KEY,
+            "headers": BEARER,
         }
         async with gateway(tmp_path, AT_ONCE, **options) as server, browser() as one:
             job = await server.submit("A fox in a bucket")
