@@ -18,12 +18,13 @@ from cli_programs import Outcome, reelhook
 from gateways import AT_ONCE, gateway, until
 from migrated_database import prepare
 
-from reelhook.domain.archive import FileState
+from reelhook.bootstrap.archived.export import name_of
+from reelhook.domain.archive import ArchivedFile, FileState
 from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Finished
 from reelhook.domain.request import VideoRequest
 from reelhook.objects.store import ObstoreObjects
-from reelhook.ports import Change, NewJob
+from reelhook.ports import Change, NewJob, StoredJob
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.sqlite.file_lock import FileLock
 from reelhook.storage.store import Store
@@ -223,6 +224,16 @@ def test_an_export_is_readable_without_reelhook_and_goes_on_where_it_stopped(
     assert (folder / lines[0]["file"]).read_bytes() == video("job_0")
     assert [one["jobId"] for one in manifest(folder)] == ["job_0", "job_1", "job_2"]
     assert not list(folder.glob("*.part"))
+
+
+async def test_no_name_is_too_long_for_a_disk(tmp_path: Path) -> None:
+    request = VideoRequest("A fox", title="𠮷" * 100)  # each has 4 bytes
+    job = Job("j" * 128, "acme", Status.COMPLETED, NOW, NOW)
+    file = ArchivedFile(job.id, "default", "acme", key=f"videos/{job.id}.webm")
+    name = name_of(file, StoredJob(job, request, None, None))
+    assert name.endswith(f"_{job.id}.webm")
+    assert "_𠮷𠮷𠮷" in name
+    (tmp_path / f"{name}.part").write_bytes(b"")
 
 
 def manifest(folder: Path) -> list[dict[str, Any]]:

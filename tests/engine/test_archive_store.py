@@ -1,11 +1,12 @@
 """Archive: a store that refuses, hangs, or loses a part, and disks that fill up."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from archive_files import MIB, SourceFile, archiving, spooled, video
+from archive_files import LOOPS, MIB, SourceFile, archiving, spooled, video
 
 from reelhook.domain.archive import FileState
 from reelhook.domain.archive_errors import ObjectStoreError
@@ -46,6 +47,16 @@ def with_space(space: Callable[[], int]) -> Callable[[SharedArchive], SharedArch
         return replace(shared, spool=spool, disks=Disks(spool, shared.objects))
 
     return changed
+
+
+async def test_half_an_upload_that_a_kill_left_in_the_folder_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / "archive" / "videos" / "job_1.mp4#1"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half of it")
+    os.utime(left, (0, 0))
+    async with archiving(tmp_path, SourceFile(video(MIB)), loops=LOOPS | {"spool"}) as one:
+        await one.engine.settled()
+        assert not left.exists()
 
 
 async def test_while_the_store_refuses_files_are_fetched_and_all_are_stored_afterwards(

@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
@@ -34,6 +35,8 @@ RETRY_SECONDS = 10.0
 _DENIED = "AccessDenied"
 _QUERY = re.compile(r"\?[^\s\"']*")
 """The query of a URL in a message: it may hold a signature."""
+_UNFINISHED = re.compile(r"[^#]+\.\w+#\d+")
+"""The name of a file of a folder until it is whole (`local.rs` of the library object_store)."""
 _TIMEOUTS = {"read_timeout": "60s", "timeout": "12h"}
 """The times for a part of a file, and for a whole response, unless variables set them."""
 _PREFIXES = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
@@ -172,6 +175,17 @@ class ObstoreObjects:
     def local_path(self, key: str) -> Path | None:
         """See `Objects.local_path`."""
         return None if self._folder is None else self._folder / key
+
+    def remove_unfinished(self, seconds: float) -> int:
+        """See `Objects.remove_unfinished`."""
+        if self._folder is None:
+            return 0
+        oldest, removed = time.time() - seconds, 0
+        for path in self._folder.glob("*/*#*"):
+            if _UNFINISHED.fullmatch(path.name) and path.stat().st_mtime < oldest:
+                path.unlink()
+                removed += 1
+        return removed
 
     def free_bytes(self) -> tuple[int, int] | None:
         """See `Objects.free_bytes`."""

@@ -80,6 +80,13 @@ class Objects(Protocol):
         """Return the object's file, if the objects are files of this machine."""
         ...
 
+    def remove_unfinished(self, seconds: float) -> int:
+        """Remove what killed uploads have left in a folder and nothing has touched so long.
+
+        Return their number. Of a bucket nothing is removed: its own rules can do that.
+        """
+        ...
+
     def free_bytes(self) -> tuple[int, int] | None:
         """Return the free and all bytes of the disk with the objects; None if it is not ours."""
         ...

@@ -31,7 +31,8 @@ SELECT id, created_at,
     AND (updated_at < ?2 OR NOT EXISTS (SELECT 1 FROM deliveries d
       WHERE d.job_id = jobs.id AND d.due_at IS NOT NULL)),
   {_ROWS},
-  EXISTS (SELECT 1 FROM archive f WHERE f.job_id = jobs.id AND f.state = 'stored')
+  EXISTS (SELECT 1 FROM archive f WHERE f.job_id = jobs.id
+    AND (f.state = 'stored' OR (f.state = 'waiting' AND f.due_at >= ?1)))
 FROM jobs WHERE created_at < ?1 AND (created_at, id) > (?3, ?4) ORDER BY created_at, id LIMIT ?5
 """
 _OF_PROJECT = f"""
@@ -71,7 +72,8 @@ FROM endpoints WHERE id > ?2 ORDER BY id LIMIT ?3
 def jobs(position: Position, ended_before: Instant, waiting_before: Instant) -> Operation[Removal]:
     """Remove the next old jobs; see `RetentionStore.remove_jobs`.
 
-    A job whose file is in the archive is kept, without its events, deliveries and attempts.
+    A job whose file is in the archive is kept, without its events, deliveries and attempts; so is
+    one whose file was tried since then. An archive that is off tries none.
     """
     created_at, job_id = position or (-1, "")
     rows = yield Statement(_JOBS, (ended_before, waiting_before, created_at, job_id, JOBS_SCANNED))
