@@ -19,6 +19,7 @@ from reelhook.core.wakeups import Signals
 from reelhook.domain.callback import CallbackAddresses
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.file_address import FileAddresses
+from reelhook.domain.keeping import FileLimits
 from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
@@ -47,6 +48,7 @@ from reelhook.ports import (
     JobPage,
     JobStore,
     JobTally,
+    KeepingStore,
     Lag,
     LatestEvent,
     ListedJob,
@@ -91,6 +93,7 @@ from reelhook.service.operations import AccountStats, Operations, Stats, Watcher
 from reelhook.service.projects import ProjectFields, Projects
 from reelhook.service.provider_files import ProviderFiles
 from reelhook.service.provider_webhooks import ProviderWebhooks
+from reelhook.service.pruning import Pruning
 from reelhook.service.reading_back import read_back
 from reelhook.service.remixes import Remixes
 from reelhook.service.request_files import RequestFiles
@@ -178,6 +181,7 @@ class Gateway:
     secrets_at_rest: SecretsAtRest
     uploads: Uploads
     provider_files: ProviderFiles
+    pruning: Pruning
 
 
 class GatewayStore(
@@ -199,6 +203,7 @@ class GatewayStore(
     AttentionStore,
     ArchivedFileReads,
     UploadStore,
+    KeepingStore,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -224,6 +229,7 @@ def build_gateway(
     submit_wait_seconds: float,
     overlap_hours: float,
     causes: CauseSettings,
+    archive_limits: FileLimits,
     clock: Clock,
     random: Random,
     process: str | None = None,
@@ -304,4 +310,5 @@ def build_gateway(
         secrets_at_rest=SecretsAtRest(store),
         uploads=uploads,
         provider_files=ProviderFiles(store, file_addresses, clock=clock),
+        pruning=Pruning(store, archive_limits, signals, clock=clock),
     )

@@ -118,7 +118,9 @@ def _signed(view: View, job: Job, what: str) -> str:
     # Of the full hour, so that an open page does not load its video again at each update.
     made_at = view.now - view.now % 3_600_000
     query = view.options.access.download_query(job.id, made_at)
-    return view.to("api", "sora", "videos", job.id, what) + query
+    # From this server: a page shows no file of another one.
+    from_here = "&redirect=0" if query else "?redirect=0"
+    return view.to("api", "sora", "videos", job.id, what) + query + from_here
 
 
 def _request_json(request: VideoRequest, job: Job) -> str:
