@@ -8,6 +8,7 @@ from typing import Any
 from reelhook.domain.caller import Scope
 from reelhook.domain.endpoint import Endpoint
 from reelhook.doors.web.attention import attention_of
+from reelhook.doors.web.job import posters_of
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.tallies import (
     costs_by_unit,
@@ -16,10 +17,11 @@ from reelhook.doors.web.tallies import (
     webhook_figure,
 )
 from reelhook.doors.web.view import View
-from reelhook.gateway import AccountStats, CostLine, percentiles
+from reelhook.gateway import AccountStats, CostLine, JobFilter, percentiles
 
 router = new_router()
 ENDPOINTS_SHOWN = 8
+LATEST_SHOWN = 5
 COSTS_SECONDS = 0.1
 
 
@@ -28,12 +30,13 @@ async def overview(view: View) -> Mapping[str, Any]:
     """Return what the overview shows."""
     gateway, who = view.gateway, view.who
     activity = gateway.activity
-    running, day, events, costs, held_back = await asyncio.gather(
+    running, day, events, costs, held_back, latest = await asyncio.gather(
         activity.running(who),
         activity.last_day(who),
         activity.latest_events(who),
         _soon(activity.costs(who, 1)),
         gateway.endpoints.held_back(who),
+        gateway.jobs.jobs(who, JobFilter(), LATEST_SHOWN),
     )
     return {
         "running": running,
@@ -46,6 +49,8 @@ async def overview(view: View) -> Mapping[str, Any]:
         "endpoints": _worst_first(await gateway.endpoints.all(who), held_back),
         "accounts": await accounts_of(view),
         "needs": await attention_of(view),
+        "latest": latest.jobs,
+        "posters": await posters_of(view, who, [listed.job for listed in latest.jobs]),
         "nothing_yet": not events and not running.total,
     }
 
