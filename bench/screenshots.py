@@ -49,15 +49,16 @@ async def fill(api: Api, scene: Scene, state: str) -> None:
     await api.post("/api/keys", {"name": "shop backend", "scopes": ["submit", "read"]})
     await api.post("/api/keys", {"name": "grafana", "scopes": ["read"]})
     if state == "busy":
-        await scene.finish()
+        await scene.finish(FINISHED[:-3])
         await scene.begin()
+        await scene.finish(FINISHED[-3:])
         await scene.posters()
         return
     await scene.add_endpoint(FAILING, "Partner's archive")
-    await scene.finish(FINISHED[:-2])
+    await scene.finish(FINISHED[:-3])
     await scene.go_wrong()
-    await scene.finish(FINISHED[-2:])
     await scene.begin()
+    await scene.finish(FINISHED[-3:])
     await scene.provider.patch("/simulator/faults", {"rate_limited": 1, "retry_after_seconds": 120})
     for script, model in LATER[3:]:
         await api.post("/api/generate", {"script": script, "model": model})

@@ -31,6 +31,8 @@ _NORMAL = {"queue_seconds": 0.5, "render_seconds": 2, "moderation": 0, "lost_cre
 
 FAL, XAI, RUNWAY = "fal/fal-ai/veo3/fast", "xai/grok-imagine-video", "runway/gen4.5"
 SEEDANCE, SORA = "ark/dreamina-seedance-2-0-260128", "openai/sora-2"
+_SIZED = frozenset({RUNWAY, SORA})
+"""Models that take a size, where others take an aspect ratio."""
 FINISHED = (
     ("A potter's hands shaping clay", RUNWAY),
     ("A hot-air balloon above a desert canyon", SEEDANCE),
@@ -66,10 +68,10 @@ class Scene:
         """Make jobs in every state, endpoints of which one fails, and a budget."""
         await self.set_up()
         await self.add_endpoint(FAILING, "Partner's archive")
-        await self.finish(FINISHED[:-2])
+        await self.finish(FINISHED[:-3])
         await self.go_wrong()
-        await self.finish(FINISHED[-2:])
         await self.begin()
+        await self.finish(FINISHED[-3:])
 
     async def set_up(self) -> None:
         """Register two endpoints, and set a budget."""
@@ -127,8 +129,8 @@ class Scene:
         await self._behave(**behaviour)
         length = "4" if model in {SORA, FAL} else "5"
         body = {"script": script, "model": model, "seconds": length}
-        if model in {XAI, FAL, SEEDANCE}:
-            body["aspectRatio"] = "16:9"
+        name, shape = ("size", "1280x720") if model in _SIZED else ("aspectRatio", "16:9")
+        body[name] = shape
         job_id = str((await self.api.post("/api/generate", body)).value["jobId"])
         await self._until(job_id, _BEGUN)
         return job_id

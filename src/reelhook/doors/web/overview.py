@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
+from reelhook.domain.budget import LimitKind
 from reelhook.domain.caller import Scope
 from reelhook.domain.endpoint import Endpoint
 from reelhook.doors.web.attention import attention_of
@@ -30,13 +31,14 @@ async def overview(view: View) -> Mapping[str, Any]:
     """Return what the overview shows."""
     gateway, who = view.gateway, view.who
     activity = gateway.activity
-    running, day, events, costs, held_back, latest = await asyncio.gather(
+    running, day, events, costs, held_back, latest, budget = await asyncio.gather(
         activity.running(who),
         activity.last_day(who),
         activity.latest_events(who),
         _soon(activity.costs(who, 1)),
         gateway.endpoints.held_back(who),
         gateway.jobs.jobs(who, JobFilter(), LATEST_SHOWN),
+        gateway.budgets.of_project(who, who.project),
     )
     return {
         "running": running,
@@ -45,6 +47,10 @@ async def overview(view: View) -> Mapping[str, Any]:
         "webhooks": webhook_figure(day),
         "lag": percentiles([lag.milliseconds for lag in day.lags]),
         "costs": None if costs is None else costs_by_unit(costs),
+        "budget": next(
+            (line for line in budget.usage if line.kind is LimitKind.MONEY_PER_DAY and line.limit),
+            None,
+        ),
         "events": events,
         "endpoints": _worst_first(await gateway.endpoints.all(who), held_back),
         "accounts": await accounts_of(view),
