@@ -10,6 +10,15 @@ from typing import Any
 from reelhook.domain.ids import new_id
 
 HOUR = 3_600_000
+_PRICES = (
+    ("xai", "grok-imagine-video", 0.25),
+    ("fal", "fal-ai/veo3/fast", 0.6),
+    ("openai", "sora-2", 0.4),
+)
+_CLOSED = """
+INSERT INTO closed_costs (project, day, provider, model, unit, jobs, completed, charged)
+VALUES ('default', ?, ?, ?, 'USD', ?, ?, ?)
+"""
 _TIMES = frozenset({"accepted_at", "created_at", "submit_started_at", "updated_at", "stored_at"})
 
 
@@ -23,6 +32,7 @@ def add_a_day(path: Path, now: int, *, seed: int = 19) -> int:
     database.row_factory = sqlite3.Row
     database.execute("PRAGMA foreign_keys = OFF")
     jobs = database.execute("SELECT * FROM jobs WHERE status = 'completed'").fetchall()
+    _spend(database, now, random)
     copies = 0
     for hour in range(1, 24):
         wave = 3.5 + 2.6 * math.sin((hour - 4) / 24 * math.tau * 1.6) + random.uniform(-1.2, 1.4)
@@ -32,6 +42,19 @@ def add_a_day(path: Path, now: int, *, seed: int = 19) -> int:
     database.commit()
     database.close()
     return copies
+
+
+def _spend(database: sqlite3.Connection, now: int, random: Random) -> None:
+    """Add the costs of earlier days, and to the budget those of the copies."""
+    share = 1 + 3.5 * (now % (24 * HOUR)) / HOUR / 7
+    database.execute("UPDATE spending SET spent = spent * ?", (share,))
+    for back in range(1, 27):
+        day = now // (24 * HOUR) - back
+        weekend = 0.35 if (day + 3) % 7 >= 5 else 1
+        for provider, model, price in _PRICES:
+            jobs = max(1, round(random.uniform(12, 30) * weekend))
+            row = (day, provider, model, jobs, jobs - random.randint(0, 1), jobs * price)
+            database.execute(_CLOSED, row)
 
 
 def _copy(database: sqlite3.Connection, job: Mapping[str, Any], by: int, random: Random) -> None:

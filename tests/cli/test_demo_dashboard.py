@@ -14,6 +14,8 @@ from playwright.sync_api import sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run")
+CORNER = {"x": 5, "y": 5}
+"""A place on the poster, which leads to the job too."""
 STATES = {"completed", "processing", "queued", "failed", "canceled"}
 CAUSES = {"in_doubt", "endpoint_open"}
 
@@ -60,7 +62,7 @@ def test_a_browser_shows_its_posters_progress_and_causes(demo: Program) -> None:
         page.wait_for_selector(".state >> text=rendering")
         page.wait_for_selector(".progress")
         page.reload()
-        page.click("tr:has-text('A lighthouse at dusk') .still:has(img)")
+        page.click("tr:has-text('A lighthouse at dusk') .with-still:has(img)", position=CORNER)
         page.wait_for_selector("video[poster]")
         page.wait_for_function("document.querySelector('video').readyState >= 1")
         browser.close()

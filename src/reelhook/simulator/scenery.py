@@ -16,7 +16,7 @@ Profile = Callable[[float], float]
 
 LAYERS = 4
 _DRIFT = 0.16
-"""How far the nearest layer moves in a video, in widths of the frame."""
+"""The distance by which the nearest layer moves, in widths of the frame."""
 _FINE = 2
 """Pillow draws without anti-aliasing, so layers are drawn larger by this factor."""
 _HORIZON = 0.6
