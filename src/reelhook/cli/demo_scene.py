@@ -54,7 +54,7 @@ LATER = (
 
 @dataclass
 class Scene:
-    """Jobs on a server with simulated providers, of which each may be told to go wrong."""
+    """Jobs on a server with simulated providers, which can be made to go wrong."""
 
     api: Api
     provider: Api
