@@ -174,8 +174,8 @@ bench-watch: $(VENV)/.dev ## 1,000 to 100,000 pending jobs of one account, on SQ
 bench-workers: $(VENV)/.dev ## two workers on PostgreSQL: killed, stopped, frozen (4 minutes)
 	@$(BIN)/python -m bench.workers
 
-screenshots: $(VENV)/.dev ## every page of the dashboard as a PNG: light, dark, on a phone (Chromium; 6 minutes)
-	@$(BIN)/python -m bench.screenshots screenshots
+screenshots: $(VENV)/.dev ## every page of the dashboard as a PNG: light, dark, on a phone; the README's image (Chromium; 6 minutes)
+	@$(BIN)/python -m bench.screenshots screenshots --readme docs
 
 lock: $(VENV)/.dev ## resolve the dependencies into requirements/*.txt: the newest, or LOCK=--keep
 	@$(PIP) install uv

@@ -1,11 +1,13 @@
 """Images of every page of the dashboard, from the real program with the simulated provider.
 
-`python -m bench.screenshots [FOLDER] [--pages jobs,overview] [--states busy]` writes
-`STATE-PAGE-THEME-WIDTH.png`. The states are `empty`, `busy` and `bad` (a bad day).
+`python -m bench.screenshots [FOLDER] [--pages jobs,overview] [--states busy] [--readme docs]`
+writes `STATE-PAGE-THEME-WIDTH.png`. The states are `empty`, `busy` and `bad` (a bad day).
+With `--readme`, the image of the README is written to that folder, in both themes.
 """
 
 import argparse
 import asyncio
+import io
 import os
 import shutil
 import tempfile
@@ -15,6 +17,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from PIL import Image
 from playwright.async_api import Browser, async_playwright
 
 from reelhook import bootstrap
@@ -48,17 +51,16 @@ async def fill(api: Api, scene: Scene, state: str) -> None:
     await api.post("/api/projects", {"name": "studio"})
     await api.post("/api/keys", {"name": "shop backend", "scopes": ["submit", "read"]})
     await api.post("/api/keys", {"name": "grafana", "scopes": ["read"]})
-    if state == "busy":
-        await scene.finish(FINISHED[:-3])
-        await scene.begin()
-        await scene.finish(FINISHED[-3:])
-        await scene.posters()
-        return
-    await scene.add_endpoint(FAILING, "Partner's archive")
+    if state != "busy":
+        await scene.add_endpoint(FAILING, "Partner's archive")
     await scene.finish(FINISHED[:-3])
-    await scene.go_wrong()
+    if state == "bad":
+        await scene.go_wrong()
     await scene.begin()
     await scene.finish(FINISHED[-3:])
+    await scene.posters()
+    if state != "bad":
+        return
     await scene.provider.patch("/simulator/faults", {"rate_limited": 1, "retry_after_seconds": 120})
     for script, model in LATER[3:]:
         await api.post("/api/generate", {"script": script, "model": model})
@@ -156,12 +158,31 @@ async def shoot(
             await context.close()
 
 
+async def shoot_for_readme(browser: Browser, made: Stage, folder: Path) -> None:
+    """Write the image of the README: the overview, once some renders are well ahead."""
+    await asyncio.sleep(25)
+    for theme in THEMES:
+        context = await browser.new_context(
+            viewport={"width": 1320, "height": 850}, color_scheme=theme, device_scale_factor=1.5
+        )
+        page = await context.new_page()
+        await page.goto(f"{made.url}/login")
+        await page.fill("#key", KEY)
+        await page.click("text=Log in >> nth=-1")
+        await page.wait_for_selector("#livestate[data-state=live]")
+        await page.wait_for_timeout(800)
+        image = Image.open(io.BytesIO(await page.screenshot()))
+        image.convert("RGB").save(folder / f"dashboard-{theme}.webp", quality=86, method=6)
+        await context.close()
+
+
 async def main() -> None:
     """Write the images."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("screenshots"))
     parser.add_argument("--pages", default="")
     parser.add_argument("--states", default=",".join(STATES))
+    parser.add_argument("--readme", type=Path)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
@@ -172,7 +193,10 @@ async def main() -> None:
             simulator = base.removesuffix("/v1")
             with tempfile.TemporaryDirectory(prefix="reelhook-day-") as name:
                 await make_a_day(Path(name), simulator, hooks)
-                for state in options.states.split(","):
+                if options.readme is not None:
+                    async with stage("readme", Path(name), simulator, hooks) as made:
+                        await shoot_for_readme(browser, made, options.readme)
+                for state in filter(None, options.states.split(",")):
                     async with stage(state, Path(name), simulator, hooks) as made:
                         await shoot(browser, made, state, options.folder, wanted)
         await browser.close()
