@@ -8,6 +8,7 @@ With `--readme`, the image of the README is written to that folder, in both them
 import argparse
 import asyncio
 import io
+import logging
 import os
 import shutil
 import tempfile
@@ -185,6 +186,7 @@ async def main() -> None:
     parser.add_argument("--readme", type=Path)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
+    logging.disable(logging.CRITICAL)
     began = time.monotonic()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))

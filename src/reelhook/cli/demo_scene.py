@@ -44,8 +44,8 @@ FINISHED = (
 )
 LATER = (
     ("Clouds forming above a mountain pass", RUNWAY),
-    ("Paper boats on a rain-wet street", FAL),
-    ("Northern lights over a frozen lake", XAI),
+    ("Paper boats on a rain-wet street", XAI),
+    ("Northern lights over a frozen lake", FAL),
     ("An old cinema projector starting up", SORA),
     ("Wild horses in the morning mist", SEEDANCE),
     ("A tram in the evening rain", XAI),
