@@ -31,12 +31,14 @@ async def overview(view: View) -> Mapping[str, Any]:
     """Return what the overview shows."""
     gateway, who = view.gateway, view.who
     activity = gateway.activity
-    running, day, events, costs, held_back, latest, budget = await asyncio.gather(
+    running, day, events, costs, held_back = await asyncio.gather(
         activity.running(who),
         activity.last_day(who),
         activity.latest_events(who),
         _soon(activity.costs(who, 1)),
         gateway.endpoints.held_back(who),
+    )
+    latest, budget = await asyncio.gather(
         gateway.jobs.jobs(who, JobFilter(), LATEST_SHOWN),
         gateway.budgets.of_project(who, who.project),
     )
