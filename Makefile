@@ -21,7 +21,7 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: $(BIN)/python requirements/run.txt requirements/build.txt pyproject.toml hatch_build.py requirements/web/package-lock.json
-	@echo "Installing reelhook into $(VENV) ..."
+	@echo "Installing reelhook into $(VENV) (once; a minute or two) ..."
 	@$(PIP) install --require-hashes -r requirements/run.txt
 	@$(PIP) install --require-hashes -r requirements/build.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
@@ -182,8 +182,8 @@ bench-watch: $(VENV)/.dev ## 1,000 to 100,000 pending jobs of one account, on SQ
 bench-workers: $(VENV)/.dev ## two workers on PostgreSQL: killed, stopped, frozen (4 minutes)
 	@$(BIN)/python -m bench.workers
 
-screenshots: $(VENV)/.dev ## every page of the dashboard as a PNG: light, dark, on a phone (Chromium; 6 minutes)
-	@$(BIN)/python -m bench.screenshots screenshots
+screenshots: $(VENV)/.dev ## every page of the dashboard as a PNG: light, dark, on a phone; the README's image (Chromium; 6 minutes)
+	@$(BIN)/python -m bench.screenshots screenshots --readme docs
 
 lock: $(VENV)/.dev ## resolve the dependencies into requirements/*.txt: the newest, or LOCK=--keep
 	@$(PIP) install uv

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reelhook.domain.archive import ArchivedFile, PosterState
-from reelhook.domain.caller import Scope
+from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.delivery import Attempt
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
@@ -112,6 +112,13 @@ def poster_address(view: View, job: Job, file: ArchivedFile | None) -> str | Non
     """Return the address of a video's poster on this server; None if it has none."""
     made = file is not None and file.poster_state is PosterState.MADE
     return _signed(view, job, "poster") if made else None
+
+
+async def posters_of(view: View, who: Caller, jobs: Sequence[Job]) -> dict[str, str]:
+    """Return the addresses of the posters of jobs that have one, by job."""
+    files = await view.gateway.content.files(who, jobs)
+    addresses = {job.id: poster_address(view, job, files.get(job.id)) for job in jobs}
+    return {job_id: address for job_id, address in addresses.items() if address is not None}
 
 
 def _signed(view: View, job: Job, what: str) -> str:
