@@ -17,6 +17,7 @@ from reelhook.domain.request_media import media_of
 from reelhook.doors.web.actions import Done, Form, Result, action
 from reelhook.doors.web.attention import shown_cause
 from reelhook.doors.web.pages import new_router, page
+from reelhook.doors.web.states import job_state
 from reelhook.doors.web.timeline import spans_of
 from reelhook.doors.web.view import View
 from reelhook.gateway import DeliveryFilter, StoredDelivery
@@ -40,7 +41,13 @@ class ShownDelivery:
     attempts: Sequence[Attempt]
 
 
-@page(router, "/jobs/{job_id}", "job.html", idle_seconds=3)
+@page(
+    router,
+    "/jobs/{job_id}",
+    "job.html",
+    idle_seconds=3,
+    state_of=lambda values: job_state(values["job"]),
+)
 async def job(view: View) -> Mapping[str, Any]:
     """Return one job."""
     gateway, who, job_id = view.gateway, view.who, view.named("job_id")

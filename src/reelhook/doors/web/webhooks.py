@@ -11,6 +11,7 @@ from reelhook.domain.event import iso
 from reelhook.domain.request import SHORT_CHARACTERS_MAX, check_text
 from reelhook.doors.web.actions import Done, Form, Result, Shown, action
 from reelhook.doors.web.pages import new_router, page
+from reelhook.doors.web.states import endpoint_state
 from reelhook.doors.web.tallies import webhook_figure
 from reelhook.doors.web.view import Banner, View
 from reelhook.gateway import DeliveryFilter, EndpointFields, percentiles
@@ -39,7 +40,13 @@ async def webhooks(view: View) -> Mapping[str, Any]:
     }
 
 
-@page(router, "/webhooks/{endpoint_id}", "endpoint.html", idle_seconds=3)
+@page(
+    router,
+    "/webhooks/{endpoint_id}",
+    "endpoint.html",
+    idle_seconds=3,
+    state_of=lambda values: endpoint_state(values["endpoint"]),
+)
 async def endpoint(view: View) -> Mapping[str, Any]:
     """Return one endpoint with its newest deliveries."""
     gateway, who, endpoint_id = view.gateway, view.who, view.named("endpoint_id")
