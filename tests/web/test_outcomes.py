@@ -48,6 +48,6 @@ async def test_a_failed_form_whose_sender_left_is_forgotten_too() -> None:
     first = asyncio.ensure_future(outcomes.once(KEY, work))
     await asyncio.sleep(0)
     first.cancel()
-    while outcomes.results:
+    while outcomes.results:  # noqa: ASYNC110 - no event says so
         await asyncio.sleep(0)
     assert await outcomes.once(KEY, work) == Done("/1")
