@@ -47,6 +47,7 @@ from reelhook.ports.deliveries import (
     DeliveryPage,
     Resend,
     ResendStore,
+    SentBody,
     StoredDelivery,
     Undelivered,
 )
@@ -248,6 +249,7 @@ __all__ = [
     "SecretsStore",
     "SecretsSurvey",
     "Sender",
+    "SentBody",
     "ServedModels",
     "Settlement",
     "SharedState",

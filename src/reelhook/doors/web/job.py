@@ -16,6 +16,7 @@ from reelhook.domain.request import VideoRequest
 from reelhook.domain.request_media import media_of
 from reelhook.doors.web.actions import Done, Form, Result, action
 from reelhook.doors.web.attention import shown_cause
+from reelhook.doors.web.delivery import delivery_number
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.states import job_state
 from reelhook.doors.web.timeline import spans_of
@@ -217,10 +218,8 @@ async def abandon(view: View, form: Form) -> Result:
 @action(router, "/jobs/{job_id}/resend/{delivery_id}", Scope.OPERATE, job)
 async def resend(view: View, form: Form) -> Result:
     """Send the newest event of a delivery again."""
-    delivery_id = view.named("delivery_id")
-    if not (delivery_id.isascii() and delivery_id.isdecimal() and len(delivery_id) < 19):
-        raise InvalidRequestError("delivery_id", "There is no such delivery")
-    await view.gateway.deliveries.resend(view.who, int(delivery_id))
+    delivery_id = delivery_number(view.named("delivery_id"))
+    await view.gateway.deliveries.resend(view.who, delivery_id)
     return _back(view, "resent")
 
 

@@ -5,11 +5,19 @@ from dataclasses import replace
 from typing import Any
 
 from reelhook.domain.caller import Caller, Scope
+from reelhook.domain.causes.cause import Cause
 from reelhook.domain.errors import InvalidRequestError, ReelhookError
 from reelhook.domain.event import iso
 from reelhook.doors.web.actions import Done, Form, Result, action
 from reelhook.doors.web.attention import shown_cause
-from reelhook.doors.web.filters import STATUSES, FilterError, ParsedFilter, parse_filter, with_word
+from reelhook.doors.web.filters import (
+    CAUSES,
+    STATUSES,
+    FilterError,
+    ParsedFilter,
+    parse_filter,
+    with_word,
+)
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.view import View
 from reelhook.gateway import JobPage
@@ -27,11 +35,12 @@ async def jobs(view: View) -> Mapping[str, Any]:
     text = view.query("q") or ""
     problem: FilterError | None = None
     parsed, found, news, who = ParsedFilter(), _NONE, 0, view.who
+    held: Mapping[str, Cause] = {}
     try:
         parsed = parse_filter(text, view.now)
         if parsed.project is not None:
             who = (await view.context.within(parsed.project)).caller
-        found = await _page(view, who, parsed)
+        found, held = await _page(view, who, parsed)
         news = await _news(view, who, parsed)
     except FilterError as error:
         problem = error
@@ -45,7 +54,8 @@ async def jobs(view: View) -> Mapping[str, Any]:
     if not view.live:
         newest = found.jobs[0].job.created_at if found.jobs else view.now
         view.anchors["newest"] = str(newest)
-    causes = await view.gateway.attention.of_jobs(who, [listed.job for listed in found.jobs])
+    jobs_shown = [listed.job for listed in found.jobs]
+    causes = held or await view.gateway.attention.of_jobs(who, jobs_shown)
     return {
         "jobs": found.jobs,
         "text": text,
@@ -54,6 +64,7 @@ async def jobs(view: View) -> Mapping[str, Any]:
         "cursor": view.query("cursor"),
         "causes": {job_id: shown_cause(one, who) for job_id, one in causes.items()},
         "statuses": STATUSES,
+        "cause_names": CAUSES,
         "running": running,
         "chosen": _chosen(parsed),
         "with_word": with_word,
@@ -62,22 +73,29 @@ async def jobs(view: View) -> Mapping[str, Any]:
     }
 
 
-async def _page(view: View, who: Caller, parsed: ParsedFilter) -> JobPage:
+async def _page(
+    view: View, who: Caller, parsed: ParsedFilter
+) -> tuple[JobPage, Mapping[str, Cause]]:
+    """Return a page of jobs, with the causes that it was filtered by."""
     cursor = view.query("cursor")
     if parsed.in_doubt:
-        return await view.gateway.in_doubt.jobs(who, PAGE_JOBS, cursor)
+        return await view.gateway.in_doubt.jobs(who, PAGE_JOBS, cursor), {}
     wanted = parsed.wanted
     newest = _newest(view)
     if newest is not None and wanted.created_before is None:
         # An open page keeps its rows: newer jobs are only counted.
         wanted = replace(wanted, created_before=newest + 1)
-    return await view.gateway.jobs.jobs(who, wanted, PAGE_JOBS, cursor)
+    if parsed.cause is not None:
+        attention = view.gateway.attention
+        held = await attention.jobs(who, parsed.cause, wanted, PAGE_JOBS, cursor)
+        return held.page, held.causes
+    return await view.gateway.jobs.jobs(who, wanted, PAGE_JOBS, cursor), {}
 
 
 async def _news(view: View, who: Caller, parsed: ParsedFilter) -> int:
     """Return the number of jobs that are newer than those of an open page."""
     newest = _newest(view)
-    if newest is None or parsed.in_doubt or view.query("cursor"):
+    if newest is None or parsed.in_doubt or parsed.cause is not None or view.query("cursor"):
         return 0
     newer = replace(parsed.wanted, created_after=max(newest, parsed.wanted.created_after or 0))
     return len((await view.gateway.jobs.jobs(who, newer, NEWS_MAX)).jobs)
@@ -100,6 +118,7 @@ def _command(parsed: ParsedFilter) -> str:
     wanted = parsed.wanted
     options: Sequence[tuple[str, str | None]] = (
         ("--status", None if wanted.status is None else wanted.status.value),
+        ("--cause", parsed.cause),
         ("--model", wanted.model),
         ("--code", wanted.code),
         ("--external-id", wanted.external_id),
