@@ -1,5 +1,6 @@
 """The list of jobs, with its filter box and actions on several jobs."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,7 +9,7 @@ from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.causes.cause import Cause
 from reelhook.domain.errors import InvalidRequestError, ReelhookError
 from reelhook.domain.event import iso
-from reelhook.doors.web.actions import Done, Form, Result, action
+from reelhook.doors.web.actions import Done, Form, Result, Shown, action
 from reelhook.doors.web.attention import shown_cause
 from reelhook.doors.web.filters import (
     CAUSES,
@@ -18,8 +19,9 @@ from reelhook.doors.web.filters import (
     parse_filter,
     with_word,
 )
+from reelhook.doors.web.matching import ACTIONS, Matched, carried_out, matched
 from reelhook.doors.web.pages import new_router, page
-from reelhook.doors.web.view import View
+from reelhook.doors.web.view import Banner, View
 from reelhook.gateway import JobPage
 
 router = new_router()
@@ -32,7 +34,7 @@ _NONE = JobPage((), None)
 @page(router, "/jobs", "jobs.html")
 async def jobs(view: View) -> Mapping[str, Any]:
     """Return a page of jobs."""
-    text = view.query("q") or ""
+    text = (view.form or {}).get("q") or view.query("q") or ""
     problem: FilterError | None = None
     parsed, found, news, who = ParsedFilter(), _NONE, 0, view.who
     held: Mapping[str, Cause] = {}
@@ -70,6 +72,8 @@ async def jobs(view: View) -> Mapping[str, Any]:
         "with_word": with_word,
         "news": f"{news}+" if news >= NEWS_MAX else str(news or ""),
         "command": _command(parsed),
+        "actions": {name: one for name, one in ACTIONS.items() if who.allows(one.scope)},
+        "matched": await _matched(view, who, parsed) if problem is None else None,
     }
 
 
@@ -99,6 +103,16 @@ async def _news(view: View, who: Caller, parsed: ParsedFilter) -> int:
         return 0
     newer = replace(parsed.wanted, created_after=max(newest, parsed.wanted.created_after or 0))
     return len((await view.gateway.jobs.jobs(who, newer, NEWS_MAX)).jobs)
+
+
+async def _matched(view: View, who: Caller, parsed: ParsedFilter) -> Matched | None:
+    """Return the jobs that the action is for which the page asks about, if it does."""
+    action = (view.form or {}).get("action") or view.query("all")
+    if view.live or action not in ACTIONS or not who.allows(ACTIONS[action].scope):
+        return None
+    with contextlib.suppress(InvalidRequestError):  # the banner has it, or nothing matches
+        return await matched(view, who, parsed, action)
+    return None
 
 
 def _newest(view: View) -> int | None:
@@ -159,3 +173,25 @@ async def act_on_selected(view: View, form: Form) -> Result:
     return Done(
         view.to("jobs", q=form.get("q")), "canceled" if form.get("do") == "cancel" else "checked"
     )
+
+
+@action(router, "/jobs/matching", Scope.SUBMIT, jobs)
+async def act_on_matching(view: View, form: Form) -> Result:
+    """Act on all jobs that match, if their number was typed."""
+    name = form.get("action", "")
+    if name not in ACTIONS:
+        raise InvalidRequestError("action", "Choose one of the actions")
+    view.who.require(ACTIONS[name].scope)
+    text = form.get("q", "")
+    try:
+        parsed = parse_filter(text, view.now)
+    except FilterError as error:
+        raise InvalidRequestError("q", error.message) from None
+    who = view.who
+    if parsed.project is not None:
+        who = (await view.context.within(parsed.project)).caller
+    found = await matched(view, who, parsed, name)
+    if form.get("count", "").strip() != str(len(found.jobs)):
+        message = f"{len(found.jobs)} jobs match now. Type that number to go on"
+        raise InvalidRequestError("count", message)
+    return Shown(Banner(await carried_out(view, who, found)))
