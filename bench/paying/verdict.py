@@ -139,7 +139,7 @@ def _price(job: Found) -> int:
         (job.charged_amount, job.charged_unit),
         (job.estimated_amount, job.estimated_unit),
     ):
-        rate = RATES.get((job.provider, unit), 1 if unit == "USD" else None)
+        rate = 1 if unit == "USD" else RATES.get((job.provider, unit or ""))
         if amount is not None and rate is not None:
             return round(amount * rate * 1_000_000)
     return UNKNOWN_PRICE
