@@ -19,6 +19,7 @@ from reelhook.core.wakeups import Signals
 from reelhook.domain.callback import CallbackAddresses
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.file_address import FileAddresses
+from reelhook.domain.keeping import FileLimits
 from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
@@ -47,6 +48,7 @@ from reelhook.ports import (
     JobPage,
     JobStore,
     JobTally,
+    KeepingStore,
     Lag,
     LatestEvent,
     ListedJob,
@@ -70,16 +72,12 @@ from reelhook.ports import (
 from reelhook.service.activity import Activity, InWork, LastDay, Percentiles, percentiles
 from reelhook.service.attention import Attention
 from reelhook.service.audit import Audit
-from reelhook.service.authentication import (
-    Authentication,
-    AuthenticationStore,
-    Lifetime,
-    RequestCredential,
-)
+from reelhook.service.authentication import Authentication, AuthenticationStore
 from reelhook.service.budgets import Budgets, BudgetStatus
 from reelhook.service.cause_facts import CauseFacts, CauseSettings
 from reelhook.service.client_calls import ClientCalls
 from reelhook.service.content import Contents
+from reelhook.service.credentials import Lifetime, RequestCredential
 from reelhook.service.deliveries import Deliveries
 from reelhook.service.destinations import Destinations
 from reelhook.service.endpoints import EndpointFields, Endpoints
@@ -95,6 +93,7 @@ from reelhook.service.operations import AccountStats, Operations, Stats, Watcher
 from reelhook.service.projects import ProjectFields, Projects
 from reelhook.service.provider_files import ProviderFiles
 from reelhook.service.provider_webhooks import ProviderWebhooks
+from reelhook.service.pruning import Pruning
 from reelhook.service.reading_back import read_back
 from reelhook.service.remixes import Remixes
 from reelhook.service.request_files import RequestFiles
@@ -182,6 +181,7 @@ class Gateway:
     secrets_at_rest: SecretsAtRest
     uploads: Uploads
     provider_files: ProviderFiles
+    pruning: Pruning
 
 
 class GatewayStore(
@@ -203,6 +203,7 @@ class GatewayStore(
     AttentionStore,
     ArchivedFileReads,
     UploadStore,
+    KeepingStore,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -228,6 +229,7 @@ def build_gateway(
     submit_wait_seconds: float,
     overlap_hours: float,
     causes: CauseSettings,
+    archive_limits: FileLimits,
     clock: Clock,
     random: Random,
     process: str | None = None,
@@ -294,7 +296,7 @@ def build_gateway(
             clock=clock,
             random=random,
         ),
-        deliveries=Deliveries(store, signals, clock=clock, random=random),
+        deliveries=Deliveries(store, signals, signing, clock=clock, random=random),
         operations=operations,
         audit=Audit(store),
         models=Models(providers, catalog),
@@ -308,4 +310,5 @@ def build_gateway(
         secrets_at_rest=SecretsAtRest(store),
         uploads=uploads,
         provider_files=ProviderFiles(store, file_addresses, clock=clock),
+        pruning=Pruning(store, archive_limits, signals, clock=clock),
     )

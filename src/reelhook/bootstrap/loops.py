@@ -143,7 +143,10 @@ def spool_loops(parts: Components, archive: SharedArchive | None) -> list[Loop]:
     """Return the loops over this machine's spool."""
     if archive is None:
         return []
-    return [SpoolUpkeep(parts.store, archive.spool, parts.signals, clock=parts.clock)]
+    upkeep = SpoolUpkeep(
+        parts.store, archive.spool, archive.objects, parts.signals, clock=parts.clock
+    )
+    return [upkeep]
 
 
 def maintenance_loops(parts: Components, lease: Lease) -> list[Loop]:

@@ -274,6 +274,7 @@ def build_process_gateway(parts: Components, process: str | None = None) -> Gate
             attempts_max=len(settings.retry_schedule.waits_seconds) + 1,
             archiving=parts.objects is not None,
         ),
+        archive_limits=settings.archive_limits,
         clock=parts.clock,
         random=parts.random,
         process=process,

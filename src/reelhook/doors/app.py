@@ -22,6 +22,7 @@ from reelhook.doors.guard import Guard
 from reelhook.doors.limits import REFUSALS, Refusals, StreamSlots
 from reelhook.doors.live import sse
 from reelhook.doors.native import (
+    archive,
     audit,
     budgets,
     deliveries,
@@ -80,6 +81,7 @@ ROUTERS = (
     operations.health_router,
     audit.router,
     encryption.router,
+    archive.router,
     jwks.router,
     models.router,
     callbacks.router,

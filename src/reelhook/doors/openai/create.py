@@ -111,14 +111,15 @@ async def _created(
         ),
         key,
     )
-    if created.stored is not None:
-        return video_of(created.stored)
+    stored = created.stored
     try:
-        return video_of(await context.gateway.jobs.job(context.caller, created.job_id))
+        if stored is None:
+            stored = await context.gateway.jobs.job(context.caller, created.job_id)
     except DATABASE_FAILURES:
         # After an error of ours, a client would repeat a request that was accepted.
         now = context.options.clock.now()
         return accepted_video(created.job_id, request, body.labels, now)
+    return video_of(stored, context.gateway.models.name_of(stored.job))
 
 
 def _format(body: OwnBody) -> str | None:

@@ -23,7 +23,7 @@ class UrlFile(BaseModel):
     """A file that the provider fetches."""
 
     type: Literal["url"]
-    url: str = Field(description="http(s)", repr=False)
+    url: str = Field(description="http(s), or the id of an upload", repr=False)
     mediaType: str | None = None  # noqa: N815 - the wire's own name
 
 

@@ -9,11 +9,14 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from urllib.parse import urlsplit
 
+import structlog
+
 from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
 from reelhook.domain.errors import CommitUnknownError, JobNotFoundError
+from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
-from reelhook.domain.media import FILES_BYTES_MAX, FORMATS, File, judged, reference
+from reelhook.domain.media import FILES_BYTES_MAX, FORMATS, File, hash_in, judged, reference
 from reelhook.domain.media_errors import MediaUnavailableError
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.request_media import is_url, job_in, kind_of, media_of, with_media
@@ -29,11 +32,14 @@ from reelhook.ports import (
     StoredJob,
 )
 
+log = structlog.get_logger()
 JOBS_AT_ONCE = 10_000
 """The most jobs of an account whose files are waited for at once."""
 READS_AT_ONCE = 16
 LOOK_SECONDS = 5.0
-"""The time between two looks while jobs wait: one whose database failed is begun again."""
+"""The time between two looks at all that wait: one whose database failed is begun again."""
+YOUNG_MILLISECONDS = 10_000
+"""The time before a look from which on new jobs are read again: other hosts have other clocks."""
 WAITS_SECONDS = (2.0, 6.0, 15.0)
 """The waits between the tries of a file."""
 _Medium = tuple[str, str]
@@ -72,45 +78,75 @@ class Preparing:
         self._storing = asyncio.Lock()
         """Only one file at a time is in memory."""
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
+        self._looked_at: Instant = 0
+        """The time at which all waiting jobs were read last."""
         self._running: set[str] = set()
+        self._trouble = ""
+        """The last reason on this machine for which a job waits."""
         self.signal = signals.submit.fork()
-        # The end of a task leaves nothing to do, unlike its failure.
-        self.tasks = RunningTasks(asyncio.Event())
+        # The end of a task leaves nothing to do, unlike its failure. No hand-over of the account
+        # waits for a slow host: the next worker fetches again.
+        self.tasks = RunningTasks(asyncio.Event(), resumable=True)
 
     async def tick(self) -> float | None:
-        """Begin with the jobs that wait; see `Loop`."""
-        waiting = await self._store.jobs_to_prepare(self._leased.id, JOBS_AT_ONCE)
-        for job_id in waiting:
+        """Begin with the jobs that wait; see `Loop`.
+
+        Every new job sets the signal, so only the young ones are read then.
+        """
+        now = self._clock.now()
+        young = now - self._looked_at in range(round(LOOK_SECONDS * 1000))
+        since = self._looked_at - YOUNG_MILLISECONDS if young else 0
+        if not young:
+            self._looked_at = now
+        for job_id in await self._store.jobs_to_prepare(self._leased.id, since, JOBS_AT_ONCE):
             if job_id not in self._running:
                 self._running.add(job_id)
                 done = partial(self._running.discard, job_id)
                 self.tasks.spawn(self._prepare(job_id), done, job=job_id)
-        return LOOK_SECONDS if waiting else None
+        return LOOK_SECONDS if young or self._running else None
 
     async def _prepare(self, job_id: str) -> None:
         references: dict[_Medium, str] = {}
+        project = ""
         while (stored := await self._unprepared(job_id)) is not None:
             job, missing = stored.job, self._missing(stored.request, references)
+            project = job.project
             if not missing:
-                request = with_media(stored.request, partial(_referred, references))
-                prepared = job.prepared(self._clock.now())
-                try:
-                    written = await self._store.record_prepared(
-                        prepared, request, self._leased.lease
-                    )
-                except CommitUnknownError:
-                    self._submit.publish()  # it may have been written
-                    raise
-                if written:
-                    self._submit.publish()
-                return  # if it was not written, the next look begins again
+                await self._record(stored, references)
+                return
             del stored  # its texts may be long, and a file may take minutes
             try:
                 await self._store_files(job, missing, references)
             except MediaUnavailableError as error:
+                if error.ours:
+                    await self._wait_for_us(error)
+                    continue
                 failed = job.fail(error.code, error.message, self._clock.now())
                 await self._recording.record([failed], self._leased.lease)
                 return
+        if references:  # the job was canceled or deleted meanwhile: its files go with it
+            hashes = [found for text in references.values() if (found := hash_in(text))]
+            await self._store.remove_unused_files(project, hashes, self._clock.now())
+
+    async def _wait_for_us(self, error: MediaUnavailableError) -> None:
+        """Wait while this machine can't fetch or keep any file. The job's age limits that."""
+        if self._trouble != error.message:
+            log.warning("preparing.deferred", account=self._leased.id, error=error.message)
+        self._trouble = error.message
+        await self._clock.wait(asyncio.Event(), WAITS_SECONDS[-1])
+
+    async def _record(self, stored: StoredJob, references: dict[_Medium, str]) -> None:
+        """Let a job be submitted. If that is not written, the next look begins again."""
+        request = with_media(stored.request, partial(_referred, references))
+        prepared = stored.job.prepared(self._clock.now())
+        try:
+            written = await self._store.record_prepared(prepared, request, self._leased.lease)
+        except CommitUnknownError:
+            self._submit.publish()  # it may have been written
+            raise
+        if written:
+            self._trouble = ""
+            self._submit.publish()
 
     async def _unprepared(self, job_id: str) -> StoredJob | None:
         """Return the job; None if it no longer waits for its files here."""
@@ -157,7 +193,7 @@ class Preparing:
             try:
                 return await self._fetched(job, text, kind, host)
             except MediaUnavailableError as error:
-                if not error.passing:
+                if error.ours or not error.passing:
                     raise
                 if wait_seconds is None:
                     message = f"{error.message} ({tries} tries)"

@@ -277,7 +277,7 @@ class Submit:
         except DATABASE_FAILURES as error:
             return NotSent(f"Its files can't be read: {error.message}", ours=True)
         except KeyError:
-            return Refused("file_missing", FILE_MISSING)
+            return Refused("file_missing", FILE_MISSING, ours=True)
         except InvalidRequestError as error:
             return Refused(error.code, error.message)
         may_pay = partial(self._may_pay, job)
