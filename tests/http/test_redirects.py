@@ -67,6 +67,11 @@ async def test_a_download_leads_to_the_store_where_it_can_sign(tmp_path: Path, b
         assert (head.status, head.headers["Content-Length"]) == (200, str(len(VIDEO)))
         known = await server.get(PATH.format(job_id), headers={"If-None-Match": tag})
         assert known.status == 304
+        # The dashboard's policy lets it load nothing from other servers.
+        for page, status in (("/archive", 200), (".evil.example/", 302)):
+            referrer = {"Referer": server.url + page}
+            shown = await server.get(PATH.format(job_id), headers=referrer)
+            assert shown.status == status
         # A link, a browser token: no URL of the store outlives them.
         reply = await server.get(f"{PATH.format(job_id)}{link_of(server, job_id, 100)}")
         [seconds] = parse_qs(urlsplit(reply.headers["Location"]).query)["X-Amz-Expires"]

@@ -10,6 +10,7 @@ from fastapi import Depends, Header, HTTPException, Query
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from reelhook.domain.byte_range import Range
+from reelhook.doors.access import own_origins
 from reelhook.doors.context import Context
 from reelhook.doors.file_name import content_disposition
 from reelhook.doors.file_response import FileDownload, file_download, is_version, matches
@@ -92,8 +93,8 @@ async def stream(context: Context, file: FinishedFile, wanted: DownloadRequest) 
             wanted = replace(wanted, byte_range=None, if_range=None)
     is_head = context.request.method == "HEAD"
     # A store's URL does not name the file, so one that is to be saved comes from here.
-    redirects = not (is_head or wanted.attachment or context.by_browser_token)
-    if redirects and (url := await file.store_url(_seconds_left(context))) is not None:
+    stays = is_head or wanted.attachment or context.by_browser_token or _is_for_our_page(context)
+    if not stays and (url := await file.store_url(_seconds_left(context))) is not None:
         return RedirectResponse(url, 302, {"Cache-Control": "no-store"})
     async with AsyncExitStack() as stack:
         unopened = file.unopened(wanted.byte_range) if is_head else None
@@ -109,6 +110,13 @@ async def stream(context: Context, file: FinishedFile, wanted: DownloadRequest) 
             return StreamingResponse(chunks, download.status, headers)
     # The file is closed, but its headers, such as Content-Length, are sent.
     return StreamingResponse((), download.status, headers)
+
+
+def _is_for_our_page(context: Context) -> bool:
+    """Return True if a page of ours shows the file. It may load nothing from other servers."""
+    headers = context.request.headers
+    origins = own_origins(headers, context.options.public_url)
+    return headers.get("referer", "").startswith(tuple(f"{origin}/" for origin in origins))
 
 
 def _seconds_left(context: Context) -> float:
