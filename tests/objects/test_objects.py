@@ -33,6 +33,21 @@ async def test_a_range_of_an_object_is_read(objects: ObstoreObjects) -> None:
         assert b"".join([chunk async for chunk in found.chunks]) == b"89"
 
 
+async def test_what_killed_uploads_left_in_a_folder_is_removed_a_day_later(
+    tmp_path: Path,
+) -> None:
+    objects, videos = ObstoreObjects(tmp_path.as_uri()), tmp_path / "videos"
+    await objects.put_bytes("videos/job_1.mp4", b"whole", "video/mp4")
+    for name in ("job_1.mp4#1", "job_2.webm#12", "notes #1", "job_3.mp4#1"):
+        (videos / name).write_bytes(b"half")
+        if name != "job_3.mp4#1":  # that upload may still be running
+            os.utime(videos / name, (0, 0))
+    assert [one.key async for one in objects.list()] == ["videos/job_1.mp4"]
+    assert objects.remove_unfinished(3600) == 2
+    left = sorted(path.name for path in videos.iterdir())
+    assert left == ["job_1.mp4", "job_3.mp4#1", "notes #1"]
+
+
 async def test_a_missing_object_has_no_size_and_can_be_deleted(objects: ObstoreObjects) -> None:
     assert await objects.size("nothing") is None
     await objects.delete(["nothing"])

@@ -32,12 +32,16 @@ async def trying(view: View) -> Mapping[str, Any]:
     if not filled["model"] and routes:
         filled["model"] = routes[0].display_name
     chosen = next((one for one in routes if one.display_name == filled["model"]), None)
+    offers = _offers(chosen)
+    if view.form is None and view.query("again") is None and "seconds" in offers:
+        # A first look costs little: the shortest video, unless a length was chosen.
+        filled["seconds"] = filled["seconds"] or min(offers["seconds"], key=float)
     return {
         "routes": routes,
         "accounts": list(catalog.accounts),
         "chosen": chosen,
         "limits": None if chosen is None else chosen.limits,
-        "offers": _offers(chosen),
+        "offers": offers,
         "filled": filled,
         "estimate": _estimate(view, filled),
         "curl": _curl(view, filled),
