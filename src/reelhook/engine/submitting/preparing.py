@@ -206,7 +206,11 @@ class Preparing:
     async def _fetched(
         self, fetch: MediaFetch, job: Job, url: str, kind: str, host: str
     ) -> tuple[str, int]:
-        async with self._slots.take(host), fetch.fetch(url, kind) as fetched, self._storing:
+        async with (
+            self._slots.take(job.project, host),
+            fetch.fetch(url, kind) as fetched,
+            self._storing,
+        ):
             return await self._keep(job, await fetched.read(), kind)
 
     async def _keep(self, job: Job, file: File, kind: str) -> tuple[str, int]:
