@@ -1,11 +1,12 @@
 """Archive: a store that refuses, hangs, or loses a part, and disks that fill up."""
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from archive_files import MIB, SourceFile, archiving, spooled, video
+from archive_files import LOOPS, MIB, SourceFile, archiving, spooled, video
 from engine_stage import until
 
 from reelhook.domain.archive import FileState
@@ -27,13 +28,13 @@ class TroubledObjects(ObstoreObjects):
         self.trouble: str | None = None
         self.puts = 0
 
-    async def put(self, key: str, file: Path, content_type: str) -> None:
+    async def put(self, key: str, file: Path, content_type: str, *, disposition: str = "") -> None:
         self.puts += 1
         if self.trouble == "refuses":
             raise ObjectStoreError(self.name, "access denied")
         if self.trouble == "hangs":
             await asyncio.Event().wait()
-        await super().put(key, file, content_type)
+        await super().put(key, file, content_type, disposition=disposition)
         if self.trouble == "loses a part":
             path = self.local_path(key)
             assert path is not None
@@ -48,6 +49,16 @@ def with_space(space: Callable[[], int]) -> Callable[[SharedArchive], SharedArch
         return replace(shared, spool=spool, disks=Disks(spool, shared.objects))
 
     return changed
+
+
+async def test_half_an_upload_that_a_kill_left_in_the_folder_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / "archive" / "videos" / "job_1.mp4#1"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half of it")
+    os.utime(left, (0, 0))
+    async with archiving(tmp_path, SourceFile(video(MIB)), loops=LOOPS | {"spool"}) as one:
+        await one.engine.settled()
+        assert not left.exists()
 
 
 async def test_while_the_store_refuses_files_are_fetched_and_all_are_stored_afterwards(

@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
-from reelhook.domain.errors import IdempotencyKeyReusedError, StoreError
+from reelhook.domain.errors import (
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    StoreError,
+)
 from reelhook.domain.media import File, reference
+from reelhook.domain.problem import Problem
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.upload import UploadsFullError
 from reelhook.ports import Created, DataRemoval, IdempotencyKey, NewJob, Position, Removal
@@ -127,6 +132,15 @@ async def test_a_file_that_is_removed_before_its_job_is_stored_is_stored_again(
     with pytest.raises(FilesGoneError):
         await store._create(job_with("job_2", OWL))
     assert (await sql("SELECT count(*) FROM jobs"))[0][0] == 1
+
+
+async def test_an_upload_that_is_gone_is_refused_by_its_field(store: Store, sql: Sql) -> None:
+    request = with_files(FOX, OWL)  # the fox came with the request, the owl was an upload
+    with pytest.raises(InvalidRequestError) as caught:
+        await store.create(replace(new("job_1", request=request), files=(FOX,)))
+    assert (caught.value.field, caught.value.code) == ("reference_images.0", "invalid_request")
+    assert caught.value.problem is Problem.UNKNOWN_UPLOAD
+    assert await stored_hashes(sql) == []
 
 
 async def test_many_jobs_with_the_same_file_at_once_all_get_it(store: Store, sql: Sql) -> None:

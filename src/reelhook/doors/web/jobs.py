@@ -7,9 +7,11 @@ from typing import Any
 from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.errors import InvalidRequestError, ReelhookError
 from reelhook.domain.event import iso
-from reelhook.doors.web.actions import Done, Form, Result, action
+from reelhook.doors.web.actions import Done, Result, action
 from reelhook.doors.web.attention import shown_cause
 from reelhook.doors.web.filters import STATUSES, FilterError, ParsedFilter, parse_filter, with_word
+from reelhook.doors.web.forms import Form, whole_number
+from reelhook.doors.web.job import posters_of
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.view import View
 from reelhook.gateway import JobPage
@@ -45,13 +47,15 @@ async def jobs(view: View) -> Mapping[str, Any]:
     if not view.live:
         newest = found.jobs[0].job.created_at if found.jobs else view.now
         view.anchors["newest"] = str(newest)
-    causes = await view.gateway.attention.of_jobs(who, [listed.job for listed in found.jobs])
+    listed = [one.job for one in found.jobs]
+    causes = await view.gateway.attention.of_jobs(who, listed)
     return {
         "jobs": found.jobs,
         "text": text,
         "problem": problem,
         "next": found.next_cursor,
         "cursor": view.query("cursor"),
+        "posters": await posters_of(view, who, listed),
         "causes": {job_id: shown_cause(one, who) for job_id, one in causes.items()},
         "statuses": STATUSES,
         "running": running,
@@ -84,8 +88,7 @@ async def _news(view: View, who: Caller, parsed: ParsedFilter) -> int:
 
 
 def _newest(view: View) -> int | None:
-    text = view.query("newest") if view.live else None
-    return int(text) if text is not None and text.isascii() and text.isdecimal() else None
+    return whole_number(view.query("newest")) if view.live else None
 
 
 def _chosen(parsed: ParsedFilter) -> str | None:

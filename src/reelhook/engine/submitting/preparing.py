@@ -5,7 +5,7 @@ on a host that may have lost it. A job whose file can't be had ends, and nothing
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -19,11 +19,18 @@ from reelhook.domain.job import Job, Status
 from reelhook.domain.media import FILES_BYTES_MAX, FORMATS, File, hash_in, judged, reference
 from reelhook.domain.media_errors import MediaUnavailableError
 from reelhook.domain.request import VideoRequest
-from reelhook.domain.request_media import is_of_job, is_url, kind_of, media_of, with_media
+from reelhook.domain.request_media import is_url, job_in, kind_of, media_of, with_media
 from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.runner import RunningTasks
 from reelhook.engine.submitting.fetch_slots import FetchSlots
-from reelhook.ports import Clock, MediaFetch, PrepareStore, StoredJob
+from reelhook.ports import (
+    Clock,
+    FetchedFile,
+    JobMediaFetch,
+    MediaFetch,
+    PrepareStore,
+    StoredJob,
+)
 
 log = structlog.get_logger()
 JOBS_AT_ONCE = 10_000
@@ -37,15 +44,8 @@ WAITS_SECONDS = (2.0, 6.0, 15.0)
 """The waits between the tries of a file."""
 _Medium = tuple[str, str]
 """The kind of a file, and the text that stands for it in a request."""
-MediaOfJob = Callable[[str, str], Awaitable[File]]
-"""Returns the file that a medium `job:…` of a project's request stands for.
-
-Raises `MediaUnavailableError`."""
-
-
-async def no_media_of_jobs(_project: str, _text: str) -> File:
-    """Raise `MediaUnavailableError`: no videos of jobs are kept here."""
-    raise MediaUnavailableError("The videos of jobs are not kept here, so none can be used")
+_JOBS = "job:"
+"""The host whose slots videos of jobs take."""
 
 
 class Preparing:
@@ -63,7 +63,7 @@ class Preparing:
         recording: Recording,
         signals: Signals,
         fetch: MediaFetch | None,
-        media_of_job: MediaOfJob = no_media_of_jobs,
+        of_jobs: JobMediaFetch,
         *,
         clock: Clock,
     ) -> None:
@@ -72,7 +72,7 @@ class Preparing:
         self._recording = recording
         self._submit = signals.submit
         self._fetch = fetch
-        self._media_of_job = media_of_job
+        self._of_jobs = of_jobs
         self._clock = clock
         self._slots = FetchSlots()
         self._storing = asyncio.Lock()
@@ -164,7 +164,8 @@ class Preparing:
         return [
             medium
             for medium in dict.fromkeys(media)
-            if medium not in references and (is_of_job(medium[1]) or self._fetches(medium[1]))
+            if medium not in references
+            and (job_in(medium[1]) is not None or self._fetches(*medium))
         ]
 
     async def _store_files(
@@ -179,21 +180,18 @@ class Preparing:
                 limit = FILES_BYTES_MAX // 1024**2
                 raise MediaUnavailableError(f"The files of a request may have {limit} MiB together")
 
-    def _fetches(self, text: str) -> bool:
-        return self._fetch is not None and is_url(text)
+    def _fetches(self, kind: str, text: str) -> bool:
+        """Return True for an address, unless the provider takes such files by addresses only."""
+        by_address_only = self._leased.provider.traits.inline_bytes_max.get(kind) == 0
+        return self._fetch is not None and is_url(text) and not by_address_only
 
     async def _kept(self, job: Job, text: str, kind: str) -> tuple[str, int]:
         """Store a file; return the reference to it and its size."""
-        if is_of_job(text) or (fetch := self._fetch) is None:
-            return await self._keep(job, await self._media_of_job(job.project, text), kind)
-        try:
-            host = urlsplit(text).netloc.rpartition("@")[2].lower()
-        except ValueError:
-            raise MediaUnavailableError(f"The address of the {kind} is not a URL") from None
+        host = _host(text, kind)
         tries = len(WAITS_SECONDS) + 1
         for wait_seconds in (*WAITS_SECONDS, None):
             try:
-                return await self._fetched(fetch, job, text, kind, host)
+                return await self._fetched(job, text, kind, host)
             except MediaUnavailableError as error:
                 if error.ours or not error.passing:
                     raise
@@ -203,15 +201,20 @@ class Preparing:
             await self._clock.wait(asyncio.Event(), wait_seconds)
         raise AssertionError("the last try returns or raises")
 
-    async def _fetched(
-        self, fetch: MediaFetch, job: Job, url: str, kind: str, host: str
-    ) -> tuple[str, int]:
+    async def _fetched(self, job: Job, text: str, kind: str, host: str) -> tuple[str, int]:
         async with (
             self._slots.take(job.project, host),
-            fetch.fetch(url, kind) as fetched,
+            self._open(job.project, text, kind) as fetched,
             self._storing,
         ):
             return await self._keep(job, await fetched.read(), kind)
+
+    def _open(self, project: str, text: str, kind: str) -> AbstractAsyncContextManager[FetchedFile]:
+        job_id = job_in(text)
+        if job_id is not None:
+            return self._of_jobs.fetch(project, job_id, kind)
+        assert self._fetch is not None  # noqa: S101 - else addresses are left to the provider
+        return self._fetch.fetch(text, kind)
 
     async def _keep(self, job: Job, file: File, kind: str) -> tuple[str, int]:
         found = judged(file, kind)
@@ -224,3 +227,13 @@ class Preparing:
 
 def _referred(references: dict[_Medium, str], name: str, text: str) -> str:
     return references.get((kind_of(name), text), text)
+
+
+def _host(text: str, kind: str) -> str:
+    """Return the host whose slots a fetch takes. Raises `MediaUnavailableError`."""
+    if job_in(text) is not None:
+        return _JOBS
+    try:
+        return urlsplit(text).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        raise MediaUnavailableError(f"The address of the {kind} is not a URL") from None

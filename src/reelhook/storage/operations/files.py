@@ -5,7 +5,7 @@ holds one for a day. A file that nothing holds is removed: at once with its last
 by retention.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
@@ -46,7 +46,11 @@ _EVER = 2**62
 
 
 class FilesGoneError(Exception):
-    """Files that were just stored have been removed, because no job had them yet."""
+    """Files that a new job refers to are not stored: `hashes` are theirs."""
+
+    def __init__(self, hashes: Collection[str]) -> None:
+        super().__init__(", ".join(hashes))
+        self.hashes = frozenset(hashes)
 
 
 def keep(project: str, files: Sequence[File], now: Instant) -> Operation[None]:
@@ -74,12 +78,12 @@ def of_project(project: str, hashes: Sequence[str]) -> Operation[dict[str, File]
 def held(new: NewJob) -> Operation[list[str]]:
     """Return the stored files of a new job's request; none is removed before the job is stored.
 
-    Raises `FilesGoneError` if files that came with the job are not stored.
+    Raises `FilesGoneError` if one of them is not stored, unless none came with the job.
     """
     hashes = stored_files(new.request)
     found = yield from _locked(new.job.project, hashes)
     if new.files and len(found) < len(hashes):
-        raise FilesGoneError
+        raise FilesGoneError(set(hashes) - set(found))
     return found
 
 

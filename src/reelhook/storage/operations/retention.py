@@ -38,7 +38,8 @@ SELECT id, created_at,
   status IN ('completed', 'failed', 'canceled') AND updated_at < ?1
     AND (updated_at < ?2 OR NOT ({_NEEDED})),
   {_ROWS},
-  EXISTS (SELECT 1 FROM archive f WHERE f.job_id = jobs.id AND f.state = 'stored')
+  EXISTS (SELECT 1 FROM archive f WHERE f.job_id = jobs.id
+    AND (f.state = 'stored' OR (f.state = 'waiting' AND f.due_at >= ?1)))
 FROM jobs WHERE created_at < ?1 AND (created_at, id) > (?3, ?4) ORDER BY created_at, id LIMIT ?5
 """
 _OF_PROJECT = f"""
@@ -79,8 +80,8 @@ def jobs(position: Position, ended_before: Instant, waiting_before: Instant) -> 
     """Remove the next old jobs; see `RetentionStore.remove_jobs`.
 
     A job whose webhooks wait, whose file is still being fetched, or that is looked at once more
-    stays until `waiting_before`.
-    A job whose file is in the archive is kept, without its events, deliveries and attempts.
+    stays until `waiting_before`. A job whose file is in the archive, or is still tried then, is
+    kept without its events, deliveries and attempts.
     """
     created_at, job_id = position or (-1, "")
     rows = yield Statement(_JOBS, (ended_before, waiting_before, created_at, job_id, JOBS_SCANNED))
