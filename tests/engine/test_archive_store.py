@@ -139,8 +139,10 @@ async def test_the_object_of_a_job_that_was_deleted_meanwhile_is_queued_for_dele
     """So it is deleted even if the store does not respond now, or the process dies."""
 
     class Late(TroubledObjects):
-        async def put(self, key: str, file: Path, content_type: str) -> None:
-            await super().put(key, file, content_type)
+        async def put(
+            self, key: str, file: Path, content_type: str, *, disposition: str = "inline"
+        ) -> None:
+            await super().put(key, file, content_type, disposition=disposition)
             await one.engine.gateway.jobs.delete(OPERATOR, "job_1")
 
         async def delete(self, keys: Sequence[str]) -> None:
