@@ -140,7 +140,7 @@ async def test_the_object_of_a_job_that_was_deleted_meanwhile_is_queued_for_dele
 
     class Late(TroubledObjects):
         async def put(
-            self, key: str, file: Path, content_type: str, *, disposition: str = "inline"
+            self, key: str, file: Path, content_type: str, *, disposition: str = ""
         ) -> None:
             await super().put(key, file, content_type, disposition=disposition)
             await one.engine.gateway.jobs.delete(OPERATOR, "job_1")
