@@ -86,6 +86,7 @@ class Member:
             self.busy.__contains__,
             WorkerIdentity(self.name, LEASE_SECONDS),
             changed=self.changed,
+            taken=Signal("deliver", lambda _: None),
             emit=emitter(log_fact),
             clock=self.clock,
         )

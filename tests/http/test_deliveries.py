@@ -296,3 +296,15 @@ async def test_a_wrong_wish_for_events_is_refused(tmp_path: Path, query: str, fi
             *(400, "invalid_request"),
             field,
         )
+
+
+async def test_after_a_restart_a_retry_is_sent_without_another_event(tmp_path: Path) -> None:
+    async with receiver() as client:
+        client.status = 500
+        async with gateway(tmp_path, AT_ONCE, retry_schedule="1s,1s,1s,1s") as server:
+            job_id = await server.submit(webhookUrl=client.url)
+            await server.delivery_when("waiting", jobId=job_id)
+            await client.ending(job_id)
+        client.status = 200
+        async with gateway(tmp_path, AT_ONCE, retry_schedule="1s") as server:
+            await server.delivery_when("delivered", jobId=job_id)

@@ -52,6 +52,7 @@ async def working(parts: Components, identity: WorkerIdentity) -> AsyncIterator[
         deliver.is_busy,
         identity,
         changed=parts.signals.leases,
+        taken=parts.signals.deliver,
         emit=parts.emit,
         clock=parts.clock,
     )

@@ -46,7 +46,8 @@ class Worker:
     """Holds leases and runs their loops. `work` makes the loops of each lease that has any.
 
     `busy` returns True while anything is in flight in a lane. Workers publish `changed` when leases
-    have become free.
+    have become free. `taken` is set when this worker takes leases: deliveries may be due in lanes
+    that it did not have, and nothing else says so.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Worker:
         identity: WorkerIdentity,
         *,
         changed: Signal,
+        taken: Signal,
         emit: Emit,
         clock: Clock,
     ) -> None:
@@ -69,6 +71,7 @@ class Worker:
         self._busy = busy
         self._identity = identity
         self._changed = changed
+        self._taken = taken
         self._emit = emit
         self._clock = clock
         self._seconds = identity.lease_seconds or FOREVER_SECONDS
@@ -161,13 +164,15 @@ class Worker:
         return self._leases.now() + self._seconds * USABLE_FRACTION
 
     def _update(self, ids: Sequence[str], held: Sequence[Lease], good_until: float) -> None:
-        for lease in held:
-            if self._leases.of(lease.id) != lease:
-                self._emit(LeaseTaken(lease))
+        taken = [lease for lease in held if self._leases.of(lease.id) != lease]
+        for lease in taken:
+            self._emit(LeaseTaken(lease))
         for lost in self._leases.keep(ids, held, good_until):
             self._emit(LeaseLost(lost))
             # The store refuses later writes of these loops, because their epoch is old.
             self._runner.remove_soon(self._loops.pop(lost.id, ()), HAND_OVER_SECONDS)
+        if taken:
+            self._taken.set()
 
     def _begin(self, held: Sequence[Lease]) -> None:
         for lease in held:

@@ -33,7 +33,7 @@ class VideoError(BaseModel):
 
 
 class Video(BaseModel):
-    """A video job. `warnings`, `metadata` and `external_id` are not OpenAI's."""
+    """A video job. `recovered`, `warnings`, `metadata` and `external_id` are not OpenAI's."""
 
     id: str
     object: Literal["video"] = "video"
@@ -50,6 +50,9 @@ class Video(BaseModel):
     size: str = Field(description="As requested; empty: the model chooses")
     remixed_from_video_id: str | None = Field(description="null in lists")
     error: VideoError | None
+    recovered: bool | None = Field(
+        None, exclude_if=is_absent, description="true: it failed, and its video turned up later"
+    )
     warnings: list[str] | None = Field(
         None, exclude_if=is_absent, description="What was ignored in the request, if anything"
     )
@@ -165,6 +168,7 @@ def _video(job: Job, model: str, seconds: str | None, size: str | None) -> Video
         size=size or "",
         remixed_from_video_id=None,
         error=_error(job),
+        recovered=job.recovered_at is not None or None,
         metadata=dict(labels.metadata) or None,
         external_id=labels.external_id,
     )
