@@ -47,6 +47,10 @@ class ArchiveStore(ArchivedFileReads, Protocol):
         """
         ...
 
+    async def delete_later(self, keys: Sequence[str], at: Instant) -> None:
+        """Queue objects that no file has, or put off their deletion, until that time."""
+        ...
+
 
 class PosterStore(Protocol):
     """The part of the store that making posters needs."""
@@ -92,4 +96,8 @@ class RemovedObjectStore(Protocol):
 
     async def record_deleted(self, keys: Sequence[str]) -> None:
         """Record that these objects are gone."""
+        ...
+
+    async def delete_later(self, keys: Sequence[str], at: Instant) -> None:
+        """Queue objects that no file has, or put off their deletion, until that time."""
         ...

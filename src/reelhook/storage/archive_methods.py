@@ -18,3 +18,4 @@ class ArchiveMethods(Forwarding):
     remove_archived = in_background(removal.remove)
     objects_to_delete = reading(removal.due)
     record_deleted = writing(removal.deleted)
+    delete_later = writing(removal.later)

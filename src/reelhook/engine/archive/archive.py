@@ -75,6 +75,7 @@ class Archive:
         self._shared = shared
         self._recording = recording
         self._posters = signals.posters
+        self._removals = signals.removals
         self._clock = clock
         self._running: set[str] = set()
         self._storing = 0
@@ -229,7 +230,9 @@ class Archive:
         if await self._record(done):
             self._posters.publish()
         elif await self._store.archived_file(file.job_id) is None:
-            await self._shared.objects.delete([found.key])  # its job was deleted meanwhile
+            # Its job was deleted meanwhile.
+            await self._store.delete_later([found.key], self._clock.now())
+            self._removals.publish()
         return True
 
     async def _check_space(self, size: int) -> None:
@@ -253,7 +256,10 @@ class Archive:
         if file.late:  # nobody waits for it: it completed before there was an archive
             recorded = await self._store.record_file(file, lease)
         else:
-            job = (await self._store.job(file.job_id)).job
+            try:
+                job = (await self._store.job(file.job_id)).job
+            except JobNotFoundError:  # it was deleted meanwhile
+                return False
             lost = archive_failed(job, reason, self._clock.now())
             recorded = await self._recording.record_after_end(lost, file, lease)
         if recorded:
