@@ -26,7 +26,10 @@ class ArchiveStore(ArchivedFileReads, Protocol):
     """The part of the store that archiving needs."""
 
     async def files_to_archive(self, account: str, now: Instant, limit: int) -> list[ArchivedFile]:
-        """Return an account's files that are due: late ones last, the soonest to expire first."""
+        """Return an account's files that are due: late ones last, the soonest to expire first.
+
+        Those that have expired come after the others.
+        """
         ...
 
     async def next_archiving_at(self, account: str, after: Instant) -> Instant | None:
