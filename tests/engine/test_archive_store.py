@@ -2,15 +2,17 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from archive_files import LOOPS, MIB, SourceFile, archiving, spooled, video
+from engine_stage import until
 
 from reelhook.domain.archive import FileState
 from reelhook.domain.archive_errors import ObjectStoreError
 from reelhook.domain.archive_pause import PauseCause
+from reelhook.domain.caller import OPERATOR
 from reelhook.domain.job import Status
 from reelhook.engine.archive.disks import Disks
 from reelhook.engine.archive.shared import SharedArchive
@@ -129,3 +131,28 @@ async def test_a_file_too_large_for_the_disk_leaves_room_for_the_others(tmp_path
         source.content = video(MIB // 2)
         await one.engine.pass_time(10)
         assert (await one.file("job_1")).state is FileState.STORED
+
+
+async def test_the_object_of_a_job_that_was_deleted_meanwhile_is_queued_for_deletion(
+    tmp_path: Path,
+) -> None:
+    """So it is deleted even if the store does not respond now, or the process dies."""
+
+    class Late(TroubledObjects):
+        async def put(
+            self, key: str, file: Path, content_type: str, *, disposition: str = ""
+        ) -> None:
+            await super().put(key, file, content_type, disposition=disposition)
+            await one.engine.gateway.jobs.delete(OPERATOR, "job_1")
+
+        async def delete(self, keys: Sequence[str]) -> None:
+            raise ObjectStoreError(self.name, "it does not respond")
+
+    objects = Late(tmp_path)
+    async with archiving(tmp_path, SourceFile(video(MIB)), objects=objects) as one:
+        await one.complete("job_1")
+        await until(lambda: one.here.query("SELECT key FROM removed_objects"))
+        assert one.here.query("SELECT key FROM removed_objects") == [("videos/job_1.mp4",)]
+        assert await one.engine.store.archived_file("job_1") is None
+        await one.engine.settled()
+        assert spooled(tmp_path) == []

@@ -39,7 +39,7 @@ def test_it_stays_failed_at_every_door_and_has_its_video() -> None:
         assert "recovered" not in old
         assert old["videoUrl"] is None
         assert (new["status"], new["recovered"], new["videoUrl"]) == ("failed", True, URL)
-    assert video_of(stored(RECOVERED)).status == "failed"
+    assert video_of(stored(RECOVERED), "").status == "failed"
 
 
 async def test_a_video_that_turns_up_after_its_job_expired_is_kept_booked_and_announced(

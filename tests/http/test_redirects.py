@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from archived import OFF, VIDEO, Archive
-from gateways import AT_ONCE, gateway, until
+from gateways import AT_ONCE, Gateway, gateway, until
 from moto_bucket import BUCKET, moto_bucket, variables
 
 from reelhook.domain.archive import FileState
+from reelhook.domain.file_link import FileLinks
+from reelhook.doors.context import HttpOptions
 from reelhook.objects.store import ObstoreObjects
 
 PATH = "/api/sora/videos/{}/download"
@@ -21,6 +24,12 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         for name, value in variables(url).items():
             monkeypatch.setenv(name, value)
         yield f"{url}/{BUCKET}"
+
+
+def link_of(server: Gateway, job_id: str, seconds: float) -> str:
+    app: Any = server.hook.asgi
+    options: HttpOptions = app.state.options
+    return FileLinks(options.access.download_key, seconds).query(job_id, options.clock.now())
 
 
 async def test_a_download_leads_to_the_store_where_it_can_sign(tmp_path: Path, bucket: str) -> None:
@@ -50,6 +59,13 @@ async def test_a_download_leads_to_the_store_where_it_can_sign(tmp_path: Path, b
         assert (head.status, head.headers["Content-Length"]) == (200, str(len(VIDEO)))
         known = await server.get(PATH.format(job_id), headers={"If-None-Match": tag})
         assert known.status == 304
+        # A link, a browser token: no URL of the store outlives them.
+        reply = await server.get(f"{PATH.format(job_id)}{link_of(server, job_id, 100)}")
+        [seconds] = parse_qs(urlsplit(reply.headers["Location"]).query)["X-Amz-Expires"]
+        assert 90 < int(seconds) <= 100
+        token = (await server.post(f"/api/jobs/{job_id}/token", json={})).json()["token"]
+        by_token = await server.get(f"{PATH.format(job_id)}?token={token}")
+        assert (by_token.status, by_token.body) == (200, VIDEO)
         await at.objects.delete([f"videos/{job_id}.mp4"])
         reply = await server.get(PATH.format(job_id))
         assert reply.refusal == (502, "archived_file_unavailable", None)

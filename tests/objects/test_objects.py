@@ -92,6 +92,19 @@ async def test_a_store_that_cannot_be_reached_is_not_refused(
     assert not caught.value.refused
 
 
+async def test_a_password_in_the_address_of_a_store_is_in_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with refusing_s3(monkeypatch, lambda _: False):
+        address = os.environ["AWS_ENDPOINT_URL"].replace("//", "//me:hunter2@")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        objects = ObstoreObjects("s3://videos")
+    with pytest.raises(ObjectStoreError) as caught:
+        await objects.check()
+    assert "//...@127.0.0.1" in caught.value.message
+    assert "hunter2" not in repr((caught.value.message, caught.value.facts))
+
+
 async def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file")
     with pytest.raises(ObjectStoreError):

@@ -24,7 +24,7 @@ from reelhook.storage.store import Store
 from reelhook.storage.storing_files import TRIES, create_with_files
 
 from .conftest import Sql
-from .samples import ACCOUNT, CAT, FINISHED, NOW, moved, new, queued
+from .samples import ACCOUNT, CAT, FINISHED, NOW, moved, new, queued, take
 
 FOX = File("image/png", b"\x89PNG\r\n\x1a\n\0fox")
 OWL = File("image/jpeg", b"\xff\xd8\xffowl" * 100)
@@ -116,7 +116,7 @@ async def test_a_file_that_is_removed_before_its_job_is_stored_is_stored_again(
             assert await swept(store, NOW + 1) == 1
 
     kept: list[int] = []
-    remove = store._remove_unused_files
+    remove = store.remove_unused_files
     created = await create_with_files(job_with("job_1", FOX), store._create, keep, remove)
     assert created == Created("job_1")
     assert len(kept) == 2
@@ -230,14 +230,18 @@ async def test_a_waiting_job_gets_its_files_once_and_is_submitted_after_that(
     job = new("job_1", request=waiting)
     await store.create(replace(job, job=replace(job.job, unprepared_since=NOW)))
     assert (await store.jobs_to_submit(ACCOUNT, NOW + 9, 9))[0] == []
-    assert await store.jobs_to_prepare(ACCOUNT, 9) == ["job_1"]
+    assert await store.jobs_to_prepare(ACCOUNT, NOW + 1, 9) == []
+    assert await store.jobs_to_prepare(ACCOUNT, NOW, 9) == ["job_1"]
     read = (await store.job("job_1")).job
     request = replace(CAT, image=reference(FOX.hash))
     assert not await store.record_prepared(read.prepared(NOW + 1), request, None)
     await store.keep_files("default", [FOX], NOW)
-    assert await store.record_prepared(read.prepared(NOW + 1), request, None)
+    (lease,) = await take(store, [f"account:{ACCOUNT}"], "worker_1")
+    lost = replace(lease, epoch=lease.epoch - 1)
+    assert not await store.record_prepared(read.prepared(NOW + 1), request, lost)
+    assert await store.record_prepared(read.prepared(NOW + 1), request, lease)
     assert not await store.record_prepared(read.prepared(NOW + 1), request, None)
-    assert await store.jobs_to_prepare(ACCOUNT, 9) == []
+    assert await store.jobs_to_prepare(ACCOUNT, 0, 9) == []
     [due], _ = await store.jobs_to_submit(ACCOUNT, NOW + 9, 9)
     assert due.request.image == reference(FOX.hash)
     assert await swept(store, NOW + DAY) == 0

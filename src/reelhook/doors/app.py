@@ -9,7 +9,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 import reelhook
-from reelhook.doors import callbacks, web
+from reelhook.doors import callbacks, provider_files, web
 from reelhook.doors.admission import Admissions
 from reelhook.doors.bodies import Bodies
 from reelhook.doors.budget_errors import install_budget_errors
@@ -85,6 +85,7 @@ ROUTERS = (
     jwks.router,
     models.router,
     callbacks.router,
+    provider_files.router,
     openai_content.router,
     openai_models.router,
     vercel_create.router,

@@ -1,5 +1,6 @@
 """A finished file as a response: from the archive, the store itself, or the provider."""
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -98,8 +99,8 @@ async def stream(context: Context, file: FinishedFile, wanted: DownloadRequest) 
             wanted = replace(wanted, byte_range=None, if_range=None)
     is_head = context.request.method == "HEAD"
     # A store's URL opens the file in the browser, so one that is to be saved comes from here.
-    redirects = wanted.redirect and not (is_head or wanted.attachment)
-    if redirects and (url := await file.store_url()) is not None:
+    redirects = wanted.redirect and not (is_head or wanted.attachment or context.by_browser_token)
+    if redirects and (url := await file.store_url(_seconds_left(context))) is not None:
         return RedirectResponse(url, 302, {"Cache-Control": "no-store"})
     async with AsyncExitStack() as stack:
         unopened = file.unopened(wanted.byte_range) if is_head else None
@@ -115,6 +116,14 @@ async def stream(context: Context, file: FinishedFile, wanted: DownloadRequest) 
             return StreamingResponse(chunks, download.status, headers)
     # The file is closed, but its headers, such as Content-Length, are sent.
     return StreamingResponse((), download.status, headers)
+
+
+def _seconds_left(context: Context) -> float:
+    """Return the time for which the request's link is valid; infinity: it does not end."""
+    expires_at = context.credential.expires_at
+    if expires_at is None:
+        return math.inf
+    return (expires_at - context.options.clock.now()) / 1000
 
 
 def _headers(file: FinishedFile, download: FileDownload, wanted: DownloadRequest) -> dict[str, str]:

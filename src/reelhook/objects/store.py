@@ -35,6 +35,8 @@ RETRY_SECONDS = 10.0
 _DENIED = "AccessDenied"
 _QUERY = re.compile(r"\?[^\s\"']*")
 """The query of a URL in a message: it may hold a signature."""
+_USER = re.compile(r"//[^\s/@\"']*@")
+"""The user and the password in a URL, such as that of `AWS_ENDPOINT_URL`."""
 _UNFINISHED = re.compile(r"[^#]+\.\w+#\d+")
 """The name of a file of a folder until it is whole (`local.rs` of the library object_store)."""
 _TIMEOUTS = {"read_timeout": "60s", "timeout": "12h"}
@@ -244,4 +246,4 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return _QUERY.sub("?...", lines[0])[:300]
+    return _USER.sub("//...@", _QUERY.sub("?...", lines[0]))[:300]

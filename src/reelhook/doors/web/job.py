@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reelhook.domain.archive import ArchivedFile, PosterState
-from reelhook.domain.caller import Scope
+from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.delivery import Attempt
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
@@ -14,9 +14,12 @@ from reelhook.domain.job import Job, Status
 from reelhook.domain.labels import labels_of
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.request_media import media_of
-from reelhook.doors.web.actions import Done, Form, Result, action
+from reelhook.doors.web.actions import Done, Result, action
 from reelhook.doors.web.attention import shown_cause
+from reelhook.doors.web.delivery import delivery_number
+from reelhook.doors.web.forms import Form
 from reelhook.doors.web.pages import new_router, page
+from reelhook.doors.web.states import job_state
 from reelhook.doors.web.timeline import spans_of
 from reelhook.doors.web.view import View
 from reelhook.gateway import DeliveryFilter, StoredDelivery
@@ -40,7 +43,13 @@ class ShownDelivery:
     attempts: Sequence[Attempt]
 
 
-@page(router, "/jobs/{job_id}", "job.html", idle_seconds=3)
+@page(
+    router,
+    "/jobs/{job_id}",
+    "job.html",
+    idle_seconds=3,
+    state_of=lambda values: job_state(values["job"]),
+)
 async def job(view: View) -> Mapping[str, Any]:
     """Return one job."""
     gateway, who, job_id = view.gateway, view.who, view.named("job_id")
@@ -111,6 +120,13 @@ def poster_address(view: View, job: Job, file: ArchivedFile | None) -> str | Non
     """Return the address of a video's poster on this server; None if it has none."""
     made = file is not None and file.poster_state is PosterState.MADE
     return _signed(view, job, "poster") if made else None
+
+
+async def posters_of(view: View, who: Caller, jobs: Sequence[Job]) -> dict[str, str]:
+    """Return the addresses of the posters of jobs that have one, by job."""
+    files = await view.gateway.content.files(who, jobs)
+    addresses = {job.id: poster_address(view, job, files.get(job.id)) for job in jobs}
+    return {job_id: address for job_id, address in addresses.items() if address is not None}
 
 
 def _signed(view: View, job: Job, what: str) -> str:
@@ -212,10 +228,8 @@ async def abandon(view: View, form: Form) -> Result:
 @action(router, "/jobs/{job_id}/resend/{delivery_id}", Scope.OPERATE, job)
 async def resend(view: View, form: Form) -> Result:
     """Send the newest event of a delivery again."""
-    delivery_id = view.named("delivery_id")
-    if not (delivery_id.isascii() and delivery_id.isdecimal() and len(delivery_id) < 19):
-        raise InvalidRequestError("delivery_id", "There is no such delivery")
-    await view.gateway.deliveries.resend(view.who, int(delivery_id))
+    delivery_id = delivery_number(view.named("delivery_id"))
+    await view.gateway.deliveries.resend(view.who, delivery_id)
     return _back(view, "resent")
 
 

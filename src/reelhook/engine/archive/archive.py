@@ -13,7 +13,13 @@ from reelhook.core.wakeups import Signals
 from reelhook.domain.after_end import archive_failed
 from reelhook.domain.archive import ArchivedFile, FileState
 from reelhook.domain.archive_errors import ObjectStoreError
-from reelhook.domain.errors import ContentMissingError, JobNotFoundError, ProviderError
+from reelhook.domain.errors import (
+    AccountUnavailableError,
+    ContentMissingError,
+    JobNotFoundError,
+    ProviderError,
+    ProviderUnauthorizedError,
+)
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.engine.archive.fetch import Fetch
@@ -129,17 +135,24 @@ class Archive:
         self.tasks.spawn(self._archive(file, place), done, job=file.job_id)
 
     async def _archive(self, file: ArchivedFile, place: Place) -> None:
-        """Archive one file, or record why it has to wait."""
+        with suppress(_StoppedError, JobNotFoundError):
+            await self._try(file, place)
+
+    async def _try(self, file: ArchivedFile, place: Place) -> None:
+        """Archive one file, or record why it has to wait. Raises if its job was deleted."""
         now = self._clock.now
         try:
-            with suppress(_StoppedError, JobNotFoundError):
-                job = await self._store.job(file.job_id)
-                async with self._shared.spool.open(file.job_id) as spooled:
-                    await self._fetch_and_store(file, job, spooled, place)
+            job = await self._store.job(file.job_id)
+            async with self._shared.spool.open(file.job_id) as spooled:
+                await self._fetch_and_store(file, job, spooled, place)
         except SpoolBusyError:
             await self._record(file.postponed(now() + BUSY_MILLISECONDS))
         except ContentMissingError as error:
             await self._record(file.missing(error.message, now()))
+        except ProviderUnauthorizedError as error:
+            # The file's error is its project's to read; words about the account are not.
+            log.warning("archive.account_refused", account=file.account, error=error.message)
+            await self._record(file.failed(AccountUnavailableError().message, now()))
         except ProviderError as error:
             await self._record(file.failed(error.message, now()))
         except ObjectStoreError as error:

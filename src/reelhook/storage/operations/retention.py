@@ -25,11 +25,18 @@ _ROWS = """
   + (SELECT count(*) FROM deliveries d JOIN attempts a ON a.delivery_id = d.id
      WHERE d.job_id = jobs.id)
 """
+# A file or a check that nobody has looked at since is of an account that is gone, or nothing is
+# archived.
+_NEEDED = """
+EXISTS (SELECT 1 FROM deliveries d WHERE d.job_id = jobs.id AND d.due_at IS NOT NULL)
+  OR EXISTS (SELECT 1 FROM archive f
+    WHERE f.job_id = jobs.id AND f.state = 'waiting' AND f.due_at >= ?1)
+  OR EXISTS (SELECT 1 FROM late_checks c WHERE c.job_id = jobs.id AND c.due_at >= ?1)
+"""
 _JOBS = f"""
 SELECT id, created_at,
   status IN ('completed', 'failed', 'canceled') AND updated_at < ?1
-    AND (updated_at < ?2 OR NOT EXISTS (SELECT 1 FROM deliveries d
-      WHERE d.job_id = jobs.id AND d.due_at IS NOT NULL)),
+    AND (updated_at < ?2 OR NOT ({_NEEDED})),
   {_ROWS},
   EXISTS (SELECT 1 FROM archive f WHERE f.job_id = jobs.id
     AND (f.state = 'stored' OR (f.state = 'waiting' AND f.due_at >= ?1)))
@@ -72,8 +79,9 @@ FROM endpoints WHERE id > ?2 ORDER BY id LIMIT ?3
 def jobs(position: Position, ended_before: Instant, waiting_before: Instant) -> Operation[Removal]:
     """Remove the next old jobs; see `RetentionStore.remove_jobs`.
 
-    A job whose file is in the archive is kept, without its events, deliveries and attempts; so is
-    one whose file was tried since then. An archive that is off tries none.
+    A job whose webhooks wait, whose file is still being fetched, or that is looked at once more
+    stays until `waiting_before`. A job whose file is in the archive, or is still tried then, is
+    kept without its events, deliveries and attempts.
     """
     created_at, job_id = position or (-1, "")
     rows = yield Statement(_JOBS, (ended_before, waiting_before, created_at, job_id, JOBS_SCANNED))
