@@ -2,9 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlsplit
 from weakref import WeakKeyDictionary
 
 from fastapi import APIRouter
@@ -19,13 +18,11 @@ from reelhook.doors.errors import STORE_MESSAGE, status_of
 from reelhook.doors.policy import needs
 from reelhook.doors.web.error_messages import page_message
 from reelhook.doors.web.error_page import error_page
-from reelhook.doors.web.messages import EXPIRED_FORM, FOREIGN_FORM
+from reelhook.doors.web.forms import ONCE, Form, form_of, refused
 from reelhook.doors.web.pages import DashboardPage
 from reelhook.doors.web.rendering import HEADERS
-from reelhook.doors.web.view import Banner, Site, View, new_mark, view_of
+from reelhook.doors.web.view import Banner, View, new_mark, view_of
 
-FORM_TOKEN, ONCE = "form_token", "once"
-FIELDS_MAX = 100
 REMEMBERED_MAX, REMEMBERED_SECONDS = 1000, 600.0
 
 
@@ -45,12 +42,11 @@ class Shown:
 
 
 Result = Done | Shown
-Form = Mapping[str, str]
 Act = Callable[[View, Form], Awaitable[Result]]
 
 
 @dataclass
-class _Outcomes:
+class Outcomes:
     """The results of the newest forms, in this process, so that a form counts once."""
 
     results: OrderedDict[tuple[str, ...], tuple[float, asyncio.Future[Result]]] = field(
@@ -60,21 +56,23 @@ class _Outcomes:
     async def once(self, key: tuple[str, ...], work: Callable[[], Awaitable[Result]]) -> Result:
         """Return the result of a form; carry it out unless that was begun before.
 
-        A form that failed may be sent again.
+        A form that failed, for whatever reason, may be sent again.
         """
         now = asyncio.get_running_loop().time()
-        self._forget(now)
+        self._forget_old(now)
         if (known := self.results.get(key)) is not None:
             return await asyncio.shield(known[1])
         future = asyncio.ensure_future(work())
         self.results[key] = (now, future)
-        try:
-            return await asyncio.shield(future)
-        except ReelhookError:
-            self.results.pop(key, None)
-            raise
+        future.add_done_callback(lambda done: self._forget_failed(key, done))
+        return await asyncio.shield(future)
 
-    def _forget(self, now: float) -> None:
+    def _forget_failed(self, key: tuple[str, ...], done: asyncio.Future[Result]) -> None:
+        failed = done.cancelled() or done.exception() is not None
+        if failed and (known := self.results.get(key)) is not None and known[1] is done:
+            del self.results[key]
+
+    def _forget_old(self, now: float) -> None:
         while self.results:
             key, (made_at, _) = next(iter(self.results.items()))
             if len(self.results) < REMEMBERED_MAX and now - made_at < REMEMBERED_SECONDS:
@@ -82,7 +80,7 @@ class _Outcomes:
             del self.results[key]
 
 
-_OUTCOMES: WeakKeyDictionary[object, _Outcomes] = WeakKeyDictionary()
+_OUTCOMES: WeakKeyDictionary[object, Outcomes] = WeakKeyDictionary()
 
 
 def action(router: APIRouter, path: str, scope: Scope, page: DashboardPage) -> Callable[[Act], Act]:
@@ -91,13 +89,7 @@ def action(router: APIRouter, path: str, scope: Scope, page: DashboardPage) -> C
     def declare(act: Act) -> Act:
         async def carry_out(context: ContextOf) -> Response:
             view = view_of(context)
-            form = dict(
-                parse_qsl(
-                    (await context.request.body()).decode(errors="replace"),
-                    keep_blank_values=True,
-                    max_num_fields=FIELDS_MAX,
-                )
-            )
+            form = await form_of(context.request)
             if (refusal := refused(view, form)) is not None:
                 return error_page(view, 403, refusal, "forbidden")
             return await _carried_out(view, form, act, page)
@@ -108,26 +100,9 @@ def action(router: APIRouter, path: str, scope: Scope, page: DashboardPage) -> C
     return declare
 
 
-def refused(site: Site, form: Form) -> str | None:
-    """Return the reason why a form is not carried out; None if it came from a page of ours."""
-    origin = site.request.headers.get("origin")
-    if origin is not None and origin not in _own_origins(site):
-        return FOREIGN_FORM
-    if form.get(FORM_TOKEN) != site.form_token:
-        return EXPIRED_FORM
-    return None
-
-
-def _own_origins(site: Site) -> set[str]:
-    public = urlsplit(site.options.public_url)
-    host = site.request.headers.get("host", "")
-    # Behind a proxy that ends TLS, the scheme is not known here; the host is what counts.
-    return {f"{public.scheme}://{public.netloc}", f"http://{host}", f"https://{host}"}
-
-
 async def _carried_out(view: View, form: Form, act: Act, page: DashboardPage) -> Response:
     view.form, view.page_path = form, page.path.format(**view.request.path_params)
-    outcomes = _OUTCOMES.setdefault(view.request.app, _Outcomes())
+    outcomes = _OUTCOMES.setdefault(view.request.app, Outcomes())
     key = (view.form_token, form.get(ONCE, ""), route_path(view.scope), form.get("do", ""))
     try:
         result = await (
@@ -152,6 +127,6 @@ async def _page_as_it_is(view: View, page: DashboardPage, status: int) -> Respon
     """Return the page with its banner; the banner alone if the page can't be shown."""
     try:
         return await page.shown(view, status)
-    except ReelhookError:
+    except ReelhookError as error:
         assert view.banner is not None  # noqa: S101 - the callers set it
-        return error_page(view, status, view.banner.text, "conflict")
+        return error_page(view, status, view.banner.text, error.code)

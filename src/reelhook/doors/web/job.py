@@ -14,9 +14,12 @@ from reelhook.domain.job import Job, Status
 from reelhook.domain.labels import labels_of
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.request_media import media_of
-from reelhook.doors.web.actions import Done, Form, Result, action
+from reelhook.doors.web.actions import Done, Result, action
 from reelhook.doors.web.attention import shown_cause
+from reelhook.doors.web.delivery import delivery_number
+from reelhook.doors.web.forms import Form
 from reelhook.doors.web.pages import new_router, page
+from reelhook.doors.web.states import job_state
 from reelhook.doors.web.timeline import spans_of
 from reelhook.doors.web.view import View
 from reelhook.gateway import DeliveryFilter, StoredDelivery
@@ -40,7 +43,13 @@ class ShownDelivery:
     attempts: Sequence[Attempt]
 
 
-@page(router, "/jobs/{job_id}", "job.html", idle_seconds=3)
+@page(
+    router,
+    "/jobs/{job_id}",
+    "job.html",
+    idle_seconds=3,
+    state_of=lambda values: job_state(values["job"]),
+)
 async def job(view: View) -> Mapping[str, Any]:
     """Return one job."""
     gateway, who, job_id = view.gateway, view.who, view.named("job_id")
@@ -124,7 +133,9 @@ def _signed(view: View, job: Job, what: str) -> str:
     # Of the full hour, so that an open page does not load its video again at each update.
     made_at = view.now - view.now % 3_600_000
     query = view.options.access.download_query(job.id, made_at)
-    return view.to("api", "sora", "videos", job.id, what) + query
+    # From this server: a page shows no file of another one.
+    from_here = "&redirect=0" if query else "?redirect=0"
+    return view.to("api", "sora", "videos", job.id, what) + query + from_here
 
 
 def _request_json(request: VideoRequest, job: Job) -> str:
@@ -217,10 +228,8 @@ async def abandon(view: View, form: Form) -> Result:
 @action(router, "/jobs/{job_id}/resend/{delivery_id}", Scope.OPERATE, job)
 async def resend(view: View, form: Form) -> Result:
     """Send the newest event of a delivery again."""
-    delivery_id = view.named("delivery_id")
-    if not (delivery_id.isascii() and delivery_id.isdecimal() and len(delivery_id) < 19):
-        raise InvalidRequestError("delivery_id", "There is no such delivery")
-    await view.gateway.deliveries.resend(view.who, int(delivery_id))
+    delivery_id = delivery_number(view.named("delivery_id"))
+    await view.gateway.deliveries.resend(view.who, delivery_id)
     return _back(view, "resent")
 
 

@@ -32,6 +32,7 @@ _FILTERS: Mapping[str, Callable[..., Any]] = {
     "cost": texts.cost,
     "millionths": texts.millionths,
     "pretty": texts.pretty_json,
+    "lines": texts.header_lines,
     "breakable": texts.breakable,
     "clock": texts.clock_text,
     "job_state": states.job_state,

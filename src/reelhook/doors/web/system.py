@@ -6,7 +6,8 @@ from typing import Any
 
 from reelhook.domain.audit import AuditEntry
 from reelhook.domain.caller import Scope
-from reelhook.doors.web.actions import Done, Form, Result, action
+from reelhook.doors.web.actions import Done, Result, action
+from reelhook.doors.web.forms import Form
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.view import View
 from reelhook.gateway import AuditFilter
