@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest test-all check check-peers check-servers format bench bench-archive bench-attention bench-away bench-bombs bench-budgets bench-delivery bench-door bench-downloads bench-failing bench-fairness bench-keys bench-kill bench-lists bench-memory bench-pages bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-retries bench-store bench-watch bench-workers crash lock clean screenshots
+.PHONY: help demo test test-all check check-peers check-servers format bench bench-archive bench-attention bench-away bench-bombs bench-budgets bench-delivery bench-door bench-downloads bench-failing bench-fairness bench-keys bench-kill bench-lists bench-memory bench-pages bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-retries bench-store bench-watch bench-workers crash lock clean screenshots
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: $(BIN)/python requirements/run.txt requirements/build.txt pyproject.toml hatch_build.py requirements/web/package-lock.json
-	@echo "Installing reelhook into $(VENV) ..."
+	@echo "Installing reelhook into $(VENV) (once; a minute or two) ..."
 	@$(PIP) install --require-hashes -r requirements/run.txt
 	@$(PIP) install --require-hashes -r requirements/build.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
@@ -41,11 +41,19 @@ tests/javascript/node_modules/.done: tests/javascript/package-lock.json
 demo: $(VENV)/.run ## one job from request to webhook and MP4, no key needed
 	@$(BIN)/reelhook demo
 
-test: $(VENV)/.dev tests/javascript/node_modules/.done ## linters, types, import contract and the tests
-	@$(MAKE) --no-print-directory -j 2 check pytest
+# A process for each part: the workers of one pytest would each load and collect all tests.
+PARTS := http engine storage
+PYTEST_PARTS := $(PARTS:%=pytest-%) pytest-others
 
-pytest: $(VENV)/.dev tests/javascript/node_modules/.done
-	@$(BIN)/python -m pytest -n 4 --dist worksteal
+test: $(VENV)/.dev tests/javascript/node_modules/.done ## linters, types, import contract and the tests
+	@$(BIN)/python -m compileall -q src bench
+	@$(MAKE) --no-print-directory -j 5 $(PYTEST_PARTS) check
+
+$(PARTS:%=pytest-%): pytest-%: $(VENV)/.dev
+	@TEST_PART=$* $(BIN)/python -m pytest -q tests/$*
+
+pytest-others: $(VENV)/.dev tests/javascript/node_modules/.done
+	@TEST_PART=others $(BIN)/python -m pytest -q tests $(PARTS:%=--ignore=tests/%)
 
 # No distribution has it; where it does not run, its tests are skipped and say so.
 $(VENV)/.traefik: $(VENV)/.dev requirements/traefik.txt
@@ -165,7 +173,7 @@ bench-restore: $(VENV)/.dev ## a copy in the middle, kill -9 and a start on the 
 bench-retention: $(VENV)/.dev ## creates while 100,000 old jobs are removed
 	@$(BIN)/python -m bench.retention
 
-bench-retries: $(VENV)/.dev ## the official openai client's retries through a proxy that loses much (10 minutes)
+bench-retries: $(VENV)/.dev tests/peers/node_modules/.done ## retries of the official openai and ai clients through a proxy that loses much (10 minutes)
 	@$(BIN)/python -W ignore::DeprecationWarning -m bench.retries
 
 bench-watch: $(VENV)/.dev ## 1,000 to 100,000 pending jobs of one account, on SQLite and PostgreSQL (20 minutes)
@@ -174,8 +182,8 @@ bench-watch: $(VENV)/.dev ## 1,000 to 100,000 pending jobs of one account, on SQ
 bench-workers: $(VENV)/.dev ## two workers on PostgreSQL: killed, stopped, frozen (4 minutes)
 	@$(BIN)/python -m bench.workers
 
-screenshots: $(VENV)/.dev ## every page of the dashboard as a PNG: light, dark, on a phone (Chromium; 6 minutes)
-	@$(BIN)/python -m bench.screenshots screenshots
+screenshots: $(VENV)/.dev ## every page of the dashboard as a PNG: light, dark, on a phone; the README's image (Chromium; 6 minutes)
+	@$(BIN)/python -m bench.screenshots screenshots --readme docs
 
 lock: $(VENV)/.dev ## resolve the dependencies into requirements/*.txt: the newest, or LOCK=--keep
 	@$(PIP) install uv

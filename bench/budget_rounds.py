@@ -20,10 +20,12 @@ from bench.store_databases import execute, open_store
 from bench.store_loads import new, now, spread
 from reelhook.domain.budget import BudgetLimits, Demand, project_owner, refusal
 from reelhook.domain.job import SUBMISSION_UNKNOWN, Job
+from reelhook.domain.media import File, reference
 from reelhook.domain.money import Money
 from reelhook.domain.over_budget import OverBudgetError
 from reelhook.domain.price import Price
 from reelhook.domain.report import Cost, Failed, Finished
+from reelhook.domain.request import VideoRequest
 from reelhook.domain.reservation import Bill, BillOutcome, bill_of
 from reelhook.ports import Change, JobFilter, NewJob
 from reelhook.storage.operation import Database, Operation, Row, Statement, Target
@@ -35,8 +37,11 @@ ROOM = 100
 URL = "https://receiver.example/hook"
 ENDINGS = (
     *("charged", "estimated", "failed", "failed_free", "refused", "canceled", "abandoned"),
-    "adopted",
+    *("adopted", "no_image"),
 )
+UNPREPARED_SHARE = 0.3
+"""The share of the jobs that wait for an image first."""
+IMAGE = File("image/png", b"\x89PNG\r\n\x1a\n" + bytes(1000))
 _CHARGE = Cost(0.21, "USD")
 _SPENT = {"charged": 0.21, "estimated": 0.37, "failed": 0.37, "adopted": 0.37}
 
@@ -48,6 +53,11 @@ def project_of(number: int) -> str:
 def ending_of(job_id: str) -> str:
     """Return how a job ends: a kill changes nothing about it."""
     return Random(job_id).choice(ENDINGS)  # noqa: S311  # chooses endings, makes no keys
+
+
+def is_unprepared(job_id: str) -> bool:
+    """Return True if a job waits for an image first."""
+    return Random(f"{job_id} image").random() < UNPREPARED_SHARE  # noqa: S311  # as above
 
 
 def be_careless() -> None:
@@ -94,7 +104,8 @@ async def _fill(
     async def client(name: int) -> None:
         for count in range(ROOM + 1):
             made = new(f"{project_of(number)}_{worker}_{name}_{count}", URL, at)
-            job = replace(made.job, project=project_of(number))
+            since = at if is_unprepared(made.job.id) else None
+            job = replace(made.job, project=project_of(number), unprepared_since=since)
             try:
                 await killing.during(create(replace(made, job=job, prices=(PRICE,))))
             except OverBudgetError:
@@ -160,17 +171,32 @@ async def _end(store: Store, job: Job) -> None:
     at, ending = job.created_at, ending_of(job.id)
     if job.adopted_from is not None:
         await _record(store, job.apply(Finished("https://cdn.example/v"), at)[0])
+    elif job.unprepared_since is not None and not job.status.terminal:
+        await _end_preparing(store, job, ending)
     elif job.in_doubt_now:
         await _settle_doubt(store, job, ending)
     elif ending in {"abandoned", "adopted"}:
         await _record(store, job.submitting(at).fail(SUBMISSION_UNKNOWN, "Lost", at)[0])
-    elif ending == "refused":
+    elif ending in {"refused", "no_image"}:
         await _record(store, job.submitting(at).fail("invalid_request", "No", at)[0])
     elif ending == "canceled":
         await _record(store, job.cancel(at, stopped=True)[0])
     else:
         there = job.submitting(at).accept(f"video_{job.id}", at)
         await _record_report(store, there, ending)
+
+
+async def _end_preparing(store: Store, job: Job, ending: str) -> None:
+    """Prepare a job, after which it is looked at again, or end it before that."""
+    at = job.created_at
+    if ending == "no_image":
+        await _record(store, job.fail("image_unavailable", "404", at)[0])
+    elif ending == "canceled":
+        await _record(store, job.cancel(at, stopped=True)[0])
+    else:
+        await store.keep_files(job.project, [IMAGE], at)
+        request = VideoRequest(prompt="", image=reference(IMAGE.hash))
+        await store.record_prepared(job.prepared(at), request, None)
 
 
 async def _record_report(store: Store, job: Job, ending: str) -> None:

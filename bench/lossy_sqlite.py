@@ -27,6 +27,10 @@ class Chance:
         self._left = 0
         self._after = False
 
+    def stop(self) -> None:
+        """Let nothing fail any more."""
+        self._share, self._left, self._after = 0.0, 0, False
+
     def sync_fails(self) -> bool:
         if not self._left and not self._after and self._random.random() < self._share:
             self._left = next(self._ways)

@@ -14,8 +14,10 @@ from bench.upstream_videos import CONTENT, FAIL_MARK
 
 ENVIRONMENT = {
     "REELHOOK_POLL_SECONDS": "1",
-    "REELHOOK_SUBMIT_SETTLE_SECONDS": "2",
+    "REELHOOK_SUBMIT_SETTLE_SECONDS": "4",
     "REELHOOK_SUBMIT_TIMEOUT_SECONDS": "3",
+    # Of the creates, a sixth leaves nothing: by default one of 1300 jobs would use up its tries.
+    "REELHOOK_SUBMIT_RETRIES": "10",
 }
 COUNT = 100
 END_SECONDS_MAX = 150.0

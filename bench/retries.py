@@ -1,15 +1,18 @@
-"""Creates by the official `openai` client, which repeats them, through a proxy that loses much.
+"""Creates by clients that repeat them, the official `openai` and `ai`, through a lossy proxy.
 
     python -m bench.retries [--calls 500] [--at-once 8] [--seed 1]
 
 Two processes on PostgreSQL stand behind a proxy that swallows 30 % of the responses and refuses 5 %
 of the requests unread. One process is stopped and one is killed, and both start again. Each call
-must be paid for once, whatever was lost.
+must be paid for once, whatever was lost. `ai` needs Node.js and `npm ci --prefix tests/peers`.
 """
 
 import argparse
 import asyncio
 import contextlib
+import json
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Any, Protocol
 
 import aiohttp
 import asyncpg
@@ -35,6 +39,17 @@ STALL_SECONDS = 3.0
 STALLED_CALLS = 20
 SETTLE_SECONDS_MAX = 60.0
 DISTINCT_MIN_SHARE = 0.99
+AI_TIMES = 4
+PEERS = Path(__file__).parents[1] / "tests" / "peers"
+
+
+class Calls(Protocol):
+    """Calls of one scenario: how many there will be, and how many have ended."""
+
+    wanted: int
+
+    @property
+    def ended(self) -> int: ...
 
 
 @dataclass(slots=True)
@@ -60,6 +75,27 @@ class Clients:
     @property
     def ended(self) -> int:
         return len(self.ids) + len(self.errors)
+
+
+@dataclass(slots=True)
+class AiCalls:
+    """Calls of `ai` for Node.js with `poll: {}`, in a process of their own."""
+
+    wanted: int
+    results: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def ended(self) -> int:
+        return len(self.results)
+
+    def make(self, url: str, at_once: int) -> None:
+        """Make the calls; return when all have ended."""
+        command = ["node", "vercel_retries.mjs", f"{url}/v4/ai", "any"]
+        with subprocess.Popen(
+            [*command, str(self.wanted), str(at_once)], cwd=PEERS, stdout=subprocess.PIPE, text=True
+        ) as client:
+            assert client.stdout is not None
+            self.results.extend(json.loads(line) for line in client.stdout)
 
 
 @dataclass(slots=True)
@@ -96,7 +132,7 @@ class Installation:
         ):
             return int((await response.json())["videos"])
 
-    async def restart_each(self, clients: Clients) -> None:
+    async def restart_each(self, clients: Calls) -> None:
         """Stop one server after a third of the calls, and kill the other after two thirds."""
         first, second = self.servers
         await _until(lambda: clients.ended * 3 > clients.wanted)
@@ -162,6 +198,22 @@ async def lossy(
     return await at.videos() - before, clients
 
 
+async def polled_by_ai(at: Installation, figures: Figures, count: int, at_once: int) -> None:
+    """Make calls by `ai` while both servers restart."""
+    if shutil.which("node") is None or not (PEERS / "node_modules" / "ai").exists():
+        figures.tell("ai, polling", "not measured: it needs node and npm ci --prefix tests/peers")
+        return
+    before, calls = await at.videos(), AiCalls(count)
+    restarting = asyncio.create_task(at.restart_each(calls))
+    await asyncio.to_thread(calls.make, at.proxy.url, AI_TIMES * at_once)  # they mostly wait
+    restarting.cancel() if calls.ended < count else await restarting
+    figures.none(
+        "ai, polling: calls that failed", [c["error"] for c in calls.results if "error" in c]
+    )
+    figures.equal("ai, polling: videos", await at.videos() - before, count)
+    figures.equal("ai, polling: distinct ids", len({c.get("job") for c in calls.results}), count)
+
+
 async def stalled(at: Installation, figures: Figures) -> None:
     """Call with a time-out of 1 s while both servers stand still for 3 s."""
     before = await at.videos()
@@ -207,6 +259,7 @@ async def measure(options: argparse.Namespace, folder: Path, database: str) -> F
         figures.at_most("half equal, webhooks only: videos", videos, count)
         shared = len(calls.ids) - len(set(calls.ids))
         figures.tell("half equal, webhooks only: shared ids", shared)
+        await polled_by_ai(at, figures, count, at_once)
         await stalled(at, figures)
         figures.tell("requests at the proxy", dict(at.proxy.fates))
     return figures

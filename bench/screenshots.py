@@ -1,28 +1,32 @@
 """Images of every page of the dashboard, from the real program with the simulated provider.
 
-`python -m bench.screenshots [FOLDER] [--pages jobs,overview] [--states busy]` writes
-`STATE-PAGE-THEME-WIDTH.png`. The states are `empty`, `busy` and `bad` (a bad day).
+`python -m bench.screenshots [FOLDER] [--pages jobs,overview] [--states busy] [--readme docs]`
+writes `STATE-PAGE-THEME-WIDTH.png`. The states are `empty`, `busy` and `bad` (a bad day).
+With `--readme`, the image of the README is written to that folder, in both themes.
 """
 
 import argparse
 import asyncio
-import json
+import io
+import logging
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import aiohttp
-from aiohttp import web
+from PIL import Image
 from playwright.async_api import Browser, async_playwright
 
 from reelhook import bootstrap
+from reelhook.cli.client import Api, api_at
+from reelhook.cli.demo_scene import FAILING, FINISHED, LATER, SETTINGS, Scene, receivers
 from reelhook.config import Settings
-from reelhook.simulator.faults import Faults
-from reelhook.simulator.server import running
+
+from .yesterday import add_a_day
 
 WIDTHS = {"wide": (1440, 900), "tablet": (1024, 768), "phone": (390, 844)}
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -33,138 +37,79 @@ ARGUMENTS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 KEY = "a-long-random-text-of-the-images"
-MODELS = ("xai/grok-imagine-video", "runway/gen4.5", "xai/grok-imagine-video", "openai/sora-2")
-PROMPTS = (
-    *("A lighthouse at dusk, waves rolling in", "Paper boats on a rain-wet street"),
-    *("A fox crossing a snowy field at dawn", "Macro of ink dispersing in water"),
-    *("Night train through a neon city", "Bees around lavender, shallow depth of field"),
-    *("A potter's hands shaping clay", "Drone flight over terraced rice fields"),
-    *("An old cinema projector starting up", "Clouds forming above a mountain pass"),
-)
-
-
-@asynccontextmanager
-async def _receiver() -> AsyncIterator[tuple[str, dict[str, int]]]:
-    """Receive webhooks; `answers` has the status by path."""
-    answers: dict[str, int] = {}
-
-    async def receive(request: web.Request) -> web.Response:
-        await request.read()
-        status = answers.get(request.path, 200)
-        return web.Response(status=status, text="ok" if status == 200 else "upstream timed out")
-
-    application = web.Application()
-    application.router.add_post("/{name}", receive)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    server: Any = site._server
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", answers
-    finally:
-        await runner.cleanup()
 
 
 class Stage:
     """A running program, filled for one state."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, hooks: str) -> None:
-        self.session, self.url, self.hooks = session, url, hooks
-        self.answers: dict[str, int] = {}
-        self.shown_job = ""
-        self.shown_endpoint = ""
-
-    async def call(self, method: str, path: str, body: Any = None) -> Any:
-        async with self.session.request(method, self.url + path, json=body) as response:
-            text = await response.text()
-            assert response.status < 300, (path, response.status, text)
-            return json.loads(text) if text else None
-
-    async def submit(self, prompt: str, **fields: Any) -> str:
-        model = MODELS[len(prompt) % len(MODELS)]
-        body = {"script": prompt, "seconds": 5, "model": model, **fields}
-        return str((await self.call("POST", "/api/generate", body))["jobId"])
-
-    async def done(self, job_id: str, *statuses: str) -> None:
-        async with asyncio.timeout(60):
-            while (await self.call("GET", f"/api/jobs/{job_id}"))["status"] not in statuses:  # noqa: ASYNC110 - read over HTTP
-                await asyncio.sleep(0.1)
+    def __init__(self, url: str, scene: Scene | None) -> None:
+        self.url = url
+        self.shown = {} if scene is None else scene.shown
 
 
-async def fill(stage: Stage, simulator: Any, state: str) -> None:
+async def fill(api: Api, scene: Scene, state: str) -> None:
     """Make the jobs, endpoints, keys and budgets of a state."""
-    if state == "empty":
+    await api.post("/api/projects", {"name": "studio"})
+    await api.post("/api/keys", {"name": "shop backend", "scopes": ["submit", "read"]})
+    await api.post("/api/keys", {"name": "grafana", "scopes": ["read"]})
+    if state != "busy":
+        await scene.add_endpoint(FAILING, "Partner's archive")
+    await scene.finish(FINISHED[:-3])
+    if state == "bad":
+        await scene.go_wrong()
+    await scene.begin()
+    await scene.finish(FINISHED[-3:])
+    await scene.posters()
+    if state != "bad":
         return
-    for name, about in (("shop", "Shop backend"), ("editor", "Editor"), ("archive", "Archiver")):
-        await stage.call(
-            "POST",
-            "/api/endpoints",
-            {"url": f"{stage.hooks}/{name}", "description": about, "broadcast": True},
-        )
-    endpoints = (await stage.call("GET", "/api/endpoints"))["endpoints"]
-    stage.shown_endpoint = endpoints[0]["id"]
-    if state == "bad":
-        stage.answers["/shop"] = 503
-    await stage.call("POST", "/api/projects", {"name": "studio"})
-    await stage.call("POST", "/api/keys", {"name": "shop backend", "scopes": ["submit", "read"]})
-    await stage.call("POST", "/api/keys", {"name": "grafana", "scopes": ["read"]})
-    budget = {"jobsPerDay": 200, "moneyPerDay": {"USD": 25}, "moneyPerMonth": {"USD": 400}}
-    budget["unknownPrice"] = {"USD": 0.4}
-    await stage.call("PUT", "/api/projects/default/budgets", budget)
-    simulator.faults(Faults(queue_seconds=0, render_seconds=0.2))
-    first = [await stage.submit(prompt) for prompt in PROMPTS]
-    for job in first:
-        await stage.done(job, "completed")
-    stage.shown_job = first[0]
-    simulator.faults(Faults(queue_seconds=0, render_seconds=0.2, moderation=1.0))
-    refused = await stage.submit("Something that the provider refuses")
-    await stage.done(refused, "failed")
-    simulator.faults(Faults(queue_seconds=1, render_seconds=60))
-    for prompt in PROMPTS[:6]:
-        await stage.submit(prompt, metadata={"customer": "4711"})
+    await scene.provider.patch("/simulator/faults", {"rate_limited": 1, "retry_after_seconds": 120})
+    for script, model in LATER[3:]:
+        await api.post("/api/generate", {"script": script, "model": model})
     await asyncio.sleep(6)
-    if state == "bad":
-        simulator.faults(Faults(rate_limited=1.0, retry_after_seconds=120))
-        for prompt in PROMPTS[6:]:
-            await stage.submit(prompt)
-        await asyncio.sleep(6)
 
 
 @asynccontextmanager
-async def stage(state: str, **overrides: Any) -> AsyncIterator[Stage]:
-    """Run the program in a state until the block ends."""
-    async with AsyncExitStack() as stack:
-        hooks, answers = await stack.enter_async_context(_receiver())
-        simulated = await stack.enter_async_context(running(Faults(render_seconds=0.5)))
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="reelhook-images-"))
-        settings = Settings.of(
-            port=0,
-            data_dir=folder,
-            allow_networks="127.0.0.0/8",
-            webhook_secret="a secret of the images",
-            poll_seconds=0.5,
-            **{"api_key": KEY, **overrides},
-        )
-        server = await stack.enter_async_context(
-            bootstrap.server(settings, simulator_url=simulated.root_url)
-        )
-        headers = {"Authorization": f"Bearer {KEY}"}
-        session = await stack.enter_async_context(aiohttp.ClientSession(headers=headers))
-        made = Stage(session, server.url, hooks)
-        made.answers = answers
-        await fill(made, _Faults(simulated), state)
-        yield made
+async def program(folder: Path, simulator: str, **overrides: Any) -> AsyncIterator[tuple[str, Api]]:
+    """Run the program on the database of a folder."""
+    settings = Settings.of(
+        port=0,
+        data_dir=folder,
+        allow_networks="127.0.0.0/8",
+        webhook_secret="a secret of the images",
+        **{"api_key": KEY, **SETTINGS, **overrides},
+    )
+    async with (
+        bootstrap.server(settings, simulator_url=simulator) as server,
+        api_at(server.url, KEY) as api,
+    ):
+        yield server.url, api
 
 
-class _Faults:
-    def __init__(self, simulated: Any) -> None:
-        self._simulated = simulated
+@asynccontextmanager
+async def stage(state: str, before: Path, simulator: str, hooks: str) -> AsyncIterator[Stage]:
+    """Run the program in a state until the block ends; `before` has its day before."""
+    with tempfile.TemporaryDirectory(prefix="reelhook-images-") as name:
+        folder = Path(name)
+        if state != "empty":
+            shutil.copytree(before, folder, dirs_exist_ok=True)
+        async with (
+            program(folder, simulator) as (url, api),
+            api_at(simulator) as provider,
+        ):
+            scene = Scene(api, provider, hooks)
+            if state != "empty":
+                await fill(api, scene, state)
+            yield Stage(url, None if state == "empty" else scene)
 
-    def __call__(self, faults: Faults) -> None:
-        self._simulated.simulator.faults = faults
 
-    faults = __call__
+async def make_a_day(folder: Path, simulator: str, hooks: str) -> None:
+    """Fill a database with a day of jobs."""
+    async with program(folder, simulator) as (_, api), api_at(simulator) as provider:
+        scene = Scene(api, provider, hooks)
+        await scene.set_up()
+        await scene.finish()
+        await scene.posters()
+    add_a_day(folder / "reelhook.db", int(time.time() * 1000))
 
 
 def pages_of(made: Stage) -> dict[str, str]:
@@ -182,9 +127,11 @@ def pages_of(made: Stage) -> dict[str, str]:
         "filter": "/jobs?q=status%3Afailed+colour%3Ared",
         "missing": "/jobs/job_unknown",
     }
-    if made.shown_job:
-        pages["job"] = f"/jobs/{made.shown_job}"
-        pages["endpoint"] = f"/webhooks/{made.shown_endpoint}"
+    for name, shown in made.shown.items():
+        pages[f"job-{name}"] = f"/jobs/{shown}"
+    if (endpoint := made.shown.get("endpoint")) is not None:
+        del pages["job-endpoint"]
+        pages["endpoint"] = f"/webhooks/{endpoint}"
     return pages
 
 
@@ -212,21 +159,48 @@ async def shoot(
             await context.close()
 
 
+async def shoot_for_readme(browser: Browser, made: Stage, folder: Path) -> None:
+    """Write the image of the README: the overview, once some renders are well ahead."""
+    await asyncio.sleep(25)
+    for theme in THEMES:
+        context = await browser.new_context(
+            viewport={"width": 1320, "height": 850}, color_scheme=theme, device_scale_factor=1.5
+        )
+        page = await context.new_page()
+        await page.goto(f"{made.url}/login")
+        await page.fill("#key", KEY)
+        await page.click("text=Log in >> nth=-1")
+        await page.wait_for_selector("#livestate[data-state=live]")
+        await page.wait_for_timeout(800)
+        image = Image.open(io.BytesIO(await page.screenshot()))
+        image.convert("RGB").save(folder / f"dashboard-{theme}.webp", quality=86, method=6)
+        await context.close()
+
+
 async def main() -> None:
     """Write the images."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("screenshots"))
     parser.add_argument("--pages", default="")
     parser.add_argument("--states", default=",".join(STATES))
+    parser.add_argument("--readme", type=Path)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
+    logging.disable(logging.CRITICAL)
     began = time.monotonic()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        for state in options.states.split(","):
-            async with stage(state) as made:
-                wanted = [name for name in options.pages.split(",") if name]
-                await shoot(browser, made, state, options.folder, wanted)
+        wanted = [name for name in options.pages.split(",") if name]
+        async with bootstrap.simulator() as base, receivers() as hooks:
+            simulator = base.removesuffix("/v1")
+            with tempfile.TemporaryDirectory(prefix="reelhook-day-") as name:
+                await make_a_day(Path(name), simulator, hooks)
+                if options.readme is not None:
+                    async with stage("readme", Path(name), simulator, hooks) as made:
+                        await shoot_for_readme(browser, made, options.readme)
+                for state in filter(None, options.states.split(",")):
+                    async with stage(state, Path(name), simulator, hooks) as made:
+                        await shoot(browser, made, state, options.folder, wanted)
         await browser.close()
     count = len(list(options.folder.glob("*.png")))
     print(f"{count} images in {options.folder}, {time.monotonic() - began:.0f} s")

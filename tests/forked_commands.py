@@ -5,6 +5,7 @@ Each has its own folder, environment, standard streams and exit code, as a start
 """
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -137,6 +138,9 @@ def _serve(address: str) -> None:
     for one in pkgutil.walk_packages(importlib.import_module("reelhook").__path__, "reelhook."):
         if not one.name.endswith("__main__") and ".migrations." not in one.name:
             importlib.import_module(one.name)
+    _build_commands_once()
+    gc.collect()
+    gc.freeze()  # else a collection in a command would copy all pages that it shares
     listener = socket.create_server(address, family=socket.AF_UNIX)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the parents of commands
     print("ready", flush=True)  # noqa: T201 - to the test
@@ -149,6 +153,13 @@ def _serve(address: str) -> None:
             connection.close()
     sys.stdin.read()
     os.killpg(0, signal.SIGKILL)
+
+
+def _build_commands_once() -> None:
+    """Make Typer's commands here: that is most of what a short command takes."""
+    app = importlib.import_module("reelhook.cli.app")
+    built = importlib.import_module("typer.main").get_command(app.build())
+    vars(app)["build"] = lambda: built
 
 
 def _parent(connection: socket.socket) -> None:

@@ -118,6 +118,8 @@ def figures(verdict: Verdict, options: argparse.Namespace) -> Figures:
     told.at_least("workers killed", verdict.kills, options.kills)
     told.at_least("creates that went wrong", verdict.faults, options.faults)
     told.tell("paid calls under way at kills", _sum(verdict, "cut off"))
+    told.tell("jobs whose image was being fetched at kills", _sum(verdict, "fetching"))
+    told.tell("fetches of images that went wrong", verdict.images_struck)
     for name in ("created twice", "lost", "wrong end"):
         told.equal(name, _sum(verdict, name), 0)
     honest = [row["unknown"] for kind, row in verdict.listings.items() if Listing(kind).honest]

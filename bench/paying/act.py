@@ -16,7 +16,7 @@ from typing import Any
 
 import apsw
 
-from bench.paying.life import LOG, MODELS, Life, Wish, start
+from bench.paying.life import LOG, MODELS, OPENED, Life, Wish, start
 from bench.paying.listings import Listing
 from bench.paying.mischief import REFUSED_VIDEO
 from bench.processes import Stub
@@ -28,7 +28,14 @@ WARM_UP = 2
 """Jobs of each provider that nothing befalls: a listing is believed once it has shown ours."""
 TWINS = 5
 """Every so many jobs have one and the same prompt."""
+TEXT_ONLY = "fal"
+"""Its model takes no image."""
+GONE_EVERY, CANCELED_EVERY = 10, 8
+"""Every so many jobs have an image that can't be had, or are canceled at once."""
 LIFE_SECONDS = (0.1, 1.2)
+OPENED_SHARE = 0.75
+"""The share of workers that live so long from the time when they have started."""
+OPENED_SECONDS_MAX = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +66,40 @@ class Found:
     code: str | None
     provider_job_id: str | None
     doubt_since: int | None
+    unprepared_since: int | None
+    charged_amount: float | None
+    charged_unit: str | None
+    estimated_amount: float | None
+    estimated_unit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """The budget in the end: millionths of USD in the month, and the jobs in flight.
+
+    `kept` is the sum of the reservations that are left.
+    """
+
+    reserved: int
+    spent: int
+    in_flight: int
+    kept: int
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of an act. `told` is the upstream's; `cut_off`: paid calls under way at kills."""
+    """What came of an act. `told` is the upstream's; `cut_off`: paid calls under way at kills.
+
+    `fetching`: jobs whose image was being fetched at kills.
+    """
 
     wishes: tuple[Wish, ...]
     jobs: tuple[Found, ...]
     told: dict[str, Any]
     kills: int
     cut_off: Counter[str]
+    fetching: Counter[str]
+    money: Money
     troubles: list[str]
     listing: Listing
 
@@ -81,6 +111,7 @@ def wishes(plan: Plan) -> tuple[Wish, ...]:
             f"{name}-{n}",
             name,
             f"{_video(n, plan.seed)} of a cafe\u0301 & lighthouse, {name} {plan.seed:06}",
+            *_with_image(name, n),
         )
         for n in range(plan.jobs)
         for name in MODELS
@@ -88,6 +119,14 @@ def wishes(plan: Plan) -> tuple[Wish, ...]:
     rest = made[WARM_UP * len(MODELS) :]
     Random(plan.seed).shuffle(rest)  # noqa: S311  # makes no keys
     return (*made[: WARM_UP * len(MODELS)], *rest)
+
+
+def _with_image(provider: str, number: int) -> tuple[str | None, bool]:
+    """Return the path of a job's image, and whether the job is canceled at once."""
+    if number <= WARM_UP or provider == TEXT_ONLY or not number % TWINS or not number % 2:
+        return None, False
+    name = "gone" if number % GONE_EVERY == 3 else "flaky"
+    return f"/images/{name}-{number}.png", number % CANCELED_EVERY == 7
 
 
 def _video(number: int, seed: int) -> str:
@@ -115,14 +154,27 @@ def carry_out(plan: Plan, folder: Path) -> Result:
         warm = replace(life, wishes=every[: WARM_UP * len(MODELS)], careless=False)
         troubles = _trouble("the warm-up", _end_of(start(warm)), 0)
         _asked(upstream, "PUT", "/mischief/rate", {"rate": plan.rate})
-        kills, cut_off = _kill_often(life, plan, troubles)
+        kills, cut_off, fetching = _kill_often(life, plan, troubles)
         told = _asked(upstream, "GET", "/mischief/told")
-    jobs = _jobs(life)
+    jobs, money = _jobs(life), _money(life)
     log = folder / LOG
     troubles += _errors(log, plan) if log.exists() else []
     if not troubles:
         shutil.rmtree(folder)
-    return Result(every, jobs, told, kills, cut_off, troubles, plan.listing)
+    return Result(every, jobs, told, kills, cut_off, fetching, money, troubles, plan.listing)
+
+
+_FOUND = """
+SELECT provider, script, status, code, provider_job_id, doubt_since, unprepared_since,
+  charged_amount, charged_unit, estimated_amount, estimated_unit FROM jobs
+"""
+_MONEY = """
+SELECT coalesce(sum(CASE WHEN unit = 'USD' AND length(period) = 7 THEN reserved END), 0),
+  coalesce(sum(CASE WHEN unit = 'USD' AND length(period) = 7 THEN spent END), 0),
+  coalesce(sum(CASE WHEN period = 'now' THEN reserved END), 0),
+  (SELECT coalesce(sum(amount), 0) FROM reservations)
+FROM spending
+"""
 
 
 def _errors(log: Path, plan: Plan) -> list[str]:
@@ -131,22 +183,35 @@ def _errors(log: Path, plan: Plan) -> list[str]:
     return [one for one in lines if not (plan.commits and '"commit.unknown"' in one)]
 
 
-def _kill_often(life: Life, plan: Plan, troubles: list[str]) -> tuple[int, Counter[str]]:
+def _kill_often(
+    life: Life, plan: Plan, troubles: list[str]
+) -> tuple[int, Counter[str], Counter[str]]:
     chance = Random(plan.seed)  # noqa: S311  # makes no keys
     cut_off: Counter[str] = Counter()
+    fetching: Counter[str] = Counter()
     for kill in range(plan.kills):
         if kill == plan.kills // 2:
             life = _moved(life, plan.listing)
         pid = start(life)
+        if chance.random() < OPENED_SHARE:
+            _wait_until_opened(life)
         time.sleep(chance.uniform(*LIFE_SECONDS))
         os.kill(pid, signal.SIGKILL)
         status = _end_of(pid)
         if status != -signal.SIGKILL:  # it was done before
             troubles += _trouble(f"worker {kill}", status, 0)
-            return kill, cut_off
-        cut_off.update(one.provider for one in _jobs(life) if _under_way(one))
+            return kill, cut_off, fetching
+        jobs = _jobs(life)
+        cut_off.update(one.provider for one in jobs if _under_way(one))
+        fetching.update(one.provider for one in jobs if _is_unprepared(one))
     troubles += _trouble("the last worker", _end_of(start(life)), 0)
-    return plan.kills, cut_off
+    return plan.kills, cut_off, fetching
+
+
+def _wait_until_opened(life: Life) -> None:
+    end = time.monotonic() + OPENED_SECONDS_MAX
+    while not (life.folder / OPENED).exists() and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 def _moved(life: Life, listing: Listing) -> Life:
@@ -160,6 +225,10 @@ def _moved(life: Life, listing: Listing) -> Life:
 
 def _under_way(job: Found) -> bool:
     return job.status == "submitting" and job.doubt_since is None
+
+
+def _is_unprepared(job: Found) -> bool:
+    return job.status == "accepted" and job.unprepared_since is not None
 
 
 def _trouble(who: str, status: int, wanted: int) -> list[str]:
@@ -179,12 +248,19 @@ def _asked(upstream: Stub, method: str, path: str, content: object = None) -> An
 
 
 def _jobs(life: Life) -> tuple[Found, ...]:
-    asked = "SELECT provider, script, status, code, provider_job_id, doubt_since FROM jobs"
+    return tuple(Found(*row) for row in _read(life, _FOUND))
+
+
+def _money(life: Life) -> Money:
+    return Money(*map(int, _read(life, _MONEY)[0]))
+
+
+def _read(life: Life, statement: str) -> list[Any]:
     if isinstance(life.target, str):
-        return tuple(Found(*row) for row in asyncio.run(_rows(life.target, asked)))
+        return asyncio.run(_rows(life.target, statement))
     with closing(apsw.Connection(str(life.target))) as database:
         database.set_busy_timeout(5000)
-        return tuple(Found(*row) for row in database.execute(asked))
+        return list(database.execute(statement))
 
 
 async def _rows(url: str, statement: str) -> list[Any]:

@@ -3,19 +3,24 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 import reelhook
 from bench import lossy_sqlite
 from bench.forked import fork
 from bench.paying.mischief import SETTLE_SECONDS, TIMEOUT_SECONDS
+from reelhook.domain.budget import BudgetLimits
+from reelhook.domain.caller import OPERATOR
 from reelhook.domain.errors import DATABASE_FAILURES, ReelhookError
 from reelhook.domain.job import Job
+from reelhook.domain.money import Money
 from reelhook.domain.request import VideoRequest
 from reelhook.doors.compat.functions import Hook
+from reelhook.engine.submitting import preparing
 from reelhook.engine.submitting.outcomes import PaidOutcomes
 from reelhook.ports import IdempotencyKey
 
@@ -43,21 +48,34 @@ PATHS = {
     "xai": "xai/v1",
 }
 URLS = {"runway": "runwayml_base_url"}
-DATA, LOG = "data", "worker.log"
+DATA, LOG, OPENED = "data", "worker.log", "opened"
 LIFE_SECONDS_MAX = 120
 PAUSE_SECONDS_MAX = 0.02
 LOOK_SECONDS = 0.02
 STARTS_MAX = 10
 TRIES_MAX = 100
+IMAGE_WAITS_SECONDS = (0.05, 0.1, 0.2)
+"""The waits between the tries of an image: a worker lives for about a second."""
+BUDGET = BudgetLimits(
+    money_per_month={"USD": 10**12}, unknown_price=Money(UNKNOWN_PRICE := 1_000_000, "USD")
+)
+"""A budget with room for everything."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A job that is asked for, once: the key makes sure of that."""
+    """A job that is asked for, once: the key makes sure of that.
+
+    `image`: the path of an image at the upstream, which fails sometimes, or always. `canceled`: it
+    is canceled at once, mostly while its image is being fetched.
+    """
 
     key: str
     provider: str
     prompt: str
+    image: str | None = None
+    canceled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +105,7 @@ class Life:
 
 def start(life: Life) -> int:
     """Fork a worker; return its process id. The caller has no thread and no loop."""
+    (life.folder / OPENED).unlink(missing_ok=True)
     return fork(lambda: _live(life), log=life.folder / LOG, seconds_max=LIFE_SECONDS_MAX)
 
 
@@ -101,24 +120,30 @@ def settings(life: Life) -> reelhook.Settings:
         poll_seconds=0.1,
         submit_timeout_seconds=TIMEOUT_SECONDS,
         submit_settle_seconds=SETTLE_SECONDS,
+        allow_networks="127.0.0.0/8",
     )
 
 
 async def _live(life: Life) -> None:
     chance = Random(life.seed)  # noqa: S311  # makes no keys
+    preparing.WAITS_SECONDS = IMAGE_WAITS_SECONDS
     if life.careless:
         PaidOutcomes._in_doubt = _repeat  # type: ignore[method-assign, assignment]  # the known fault
+    losses = lossy_sqlite.Chance(life.commits, os.getpid())
     if life.commits and life.database_url is None:
-        lossy_sqlite.lose(lossy_sqlite.Chance(life.commits, os.getpid()))
+        lossy_sqlite.lose(losses)
     async with contextlib.AsyncExitStack() as stack:
         hook = await _opened(stack, life)
+        (life.folder / OPENED).touch()
+        await _until_written(lambda: hook.gateway.budgets.set_project(OPERATOR, "default", BUDGET))
         for wish in life.wishes:
-            await _ask(hook, wish)
+            await _ask(hook, life.upstream_url, wish)
             await asyncio.sleep(chance.uniform(0, PAUSE_SECONDS_MAX))
         left = len(life.wishes)
         while left:
             await asyncio.sleep(LOOK_SECONDS)  # only the store knows
             left = len(life.wishes) - await _ended(hook)
+        losses.stop()  # closing the file syncs it, and repeats nothing
 
 
 async def _opened(stack: contextlib.AsyncExitStack, life: Life) -> Hook:
@@ -133,17 +158,23 @@ async def _repeat(outcomes: PaidOutcomes, job: Job, *_: object) -> None:
     await outcomes._submit_later(job, 0.1, "careless")
 
 
-async def _ask(hook: Hook, wish: Wish) -> None:
-    request = VideoRequest(prompt=wish.prompt, model=MODELS[wish.provider])
+async def _ask(hook: Hook, upstream_url: str, wish: Wish) -> None:
+    image = None if wish.image is None else f"{upstream_url}{wish.image}"
+    request = VideoRequest(prompt=wish.prompt, model=MODELS[wish.provider], image=image)
     key = IdempotencyKey("bench", wish.key, wish.key)
+    made = await _until_written(lambda: hook.service.submit(request, idempotency=key))
+    if wish.canceled:
+        with contextlib.suppress(ReelhookError):  # it has ended, or its provider can't cancel
+            await hook.service.cancel(made.job_id)
+
+
+async def _until_written(write: Callable[[], Awaitable[T]]) -> T:
+    """Repeat a write while the database fails: a repetition changes nothing."""
     for _ in range(TRIES_MAX - 1):
-        try:
-            await hook.service.submit(request, idempotency=key)
-        except DATABASE_FAILURES:  # the key makes a repetition safe
-            await asyncio.sleep(LOOK_SECONDS)
-        else:
-            return
-    await hook.service.submit(request, idempotency=key)
+        with contextlib.suppress(*DATABASE_FAILURES):
+            return await write()
+        await asyncio.sleep(LOOK_SECONDS)
+    return await write()
 
 
 async def _ended(hook: Hook) -> int:
@@ -151,4 +182,4 @@ async def _ended(hook: Hook) -> int:
         counts: dict[str, int] = (await hook.operations.stats())["jobs"]
     except DATABASE_FAILURES:
         return 0
-    return counts.get("completed", 0) + counts.get("failed", 0)
+    return sum(counts.get(status, 0) for status in ("completed", "failed", "canceled"))

@@ -1,6 +1,7 @@
 """What befalls a create at the upstream: the answers of which a client learns little."""
 
 import asyncio
+import io
 import json
 from collections import Counter
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import assert_never
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from PIL import Image
 
 from bench.serving import reset
 from reelhook.simulator.refusals import CreateRefusal
@@ -25,6 +27,7 @@ REFUSED_VIDEO = "Refused video"
 GATEWAYS = (CreateRefusal.BAD_GATEWAY, CreateRefusal.PAGE)
 """The refusals behind which a create may still be under way."""
 LATENCY_SECONDS_MAX = 0.06
+IMAGE_SECONDS_MAX = 0.4
 
 
 class Mischief(StrEnum):
@@ -44,6 +47,23 @@ class Mischief(StrEnum):
     LATE = "created after the time-out"
 
 
+def _picture() -> bytes:
+    written = io.BytesIO()
+    Image.new("RGB", (1280, 720), "teal").save(written, "PNG")
+    return written.getvalue()
+
+
+IMAGE = _picture()
+"""An image of a size that every provider takes; what follows it is ignored."""
+
+
+async def _text_of(request: web.Request) -> str:
+    """Read a whole body, so that it is carried out whether or not the client waits for it."""
+    if request.content_type == "multipart/form-data":
+        return str((await request.post()).get("prompt"))
+    return (await request.read()).decode()
+
+
 def provider_of(path: str) -> str:
     """Return whose wire a path belongs to."""
     first = path.split("/")[1]
@@ -59,6 +79,7 @@ class Mischievous:
     creates: Counter[str] = field(default_factory=Counter)
     struck: Counter[tuple[str, Mischief]] = field(default_factory=Counter)
     running: set[asyncio.Task[None]] = field(default_factory=set)
+    images_struck: int = 0
 
     @property
     def middleware(self) -> web.middleware:  # type: ignore[valid-type] # aiohttp names no type
@@ -68,11 +89,9 @@ class Mischievous:
                 return await handler(request)
             provider = provider_of(request.path)
             self.creates[provider] += 1
-            content = (
-                await request.read()
-            )  # what follows happens whether the client waits for it or not
+            text = await _text_of(request)
             await asyncio.sleep(self.chance.uniform(0, LATENCY_SECONDS_MAX))
-            if REFUSED_VIDEO.encode() in content:
+            if REFUSED_VIDEO in text:
                 mischief = Mischief.BROKEN
             elif self.chance.random() >= self.rate:
                 return await handler(request)
@@ -82,6 +101,26 @@ class Mischievous:
             return await self._do(mischief, request, handler)
 
         return strike
+
+    async def image(self, request: web.Request) -> web.StreamResponse:
+        """Respond to the fetch of an image, which may take a while and fail."""
+        await asyncio.sleep(self.chance.uniform(0, IMAGE_SECONDS_MAX))
+        name = request.match_info["name"]
+        image = web.Response(body=IMAGE + name.encode(), content_type="image/png")
+        if name.startswith("gone"):
+            return web.Response(status=404)
+        if self.chance.random() >= self.rate:
+            return image
+        self.images_struck += 1
+        match self.chance.randrange(4):
+            case 0:
+                return web.Response(status=503)
+            case 1:
+                return reset(request)
+            case 2:
+                return web.Response(text="<html>busy</html>", content_type="text/html")
+            case _:
+                return await _cut(request, image)
 
     async def _do(
         self, mischief: Mischief, request: web.Request, handler: Handler

@@ -35,13 +35,20 @@ def application(seed: int) -> web.Application:
                 "created": Counter(job.video.prompt for job in simulator.jobs.values()),
                 "ids": sorted(simulator.jobs),
                 "creates": mischief.creates,
+                "images_struck": mischief.images_struck,
                 "struck": [[*key, count] for key, count in mischief.struck.items()],
             }
         )
 
     app = create_app(simulator, RenderQueue())
     app.middlewares.insert(0, mischief.middleware)
-    app.add_routes([web.put("/mischief/rate", rate), web.get("/mischief/told", told)])
+    app.add_routes(
+        [
+            web.put("/mischief/rate", rate),
+            web.get("/mischief/told", told),
+            web.get("/images/{name}", mischief.image),
+        ]
+    )
     return app
 
 

@@ -4,15 +4,16 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bench.paying.act import Found, Result
-from bench.paying.life import MODELS
-from bench.paying.listings import Listing
+from bench.paying.act import Found, Money, Result
+from bench.paying.life import MODELS, UNKNOWN_PRICE
 from bench.paying.mischief import REFUSED_VIDEO
 
 LISTED = frozenset({"openai", "replicate"})
 """Whose listings show what was asked for: there, no doubt is left."""
 LISTING = LISTED | {"ark"}
 """Whose listings can prove that nothing was created."""
+RATES = {("ark", "tokens"): 7.7e-6, ("runway", "credits"): 0.01}
+"""The prices of the units in which providers charge, in USD."""
 COLUMNS = (
     "jobs",
     "creates",
@@ -21,6 +22,9 @@ COLUMNS = (
     "completed",
     "unknown",
     "given up",
+    "fetching",
+    "no image",
+    "canceled",
     "created twice",
     "lost",
     "wrong end",
@@ -37,6 +41,8 @@ class Verdict:
     listings: dict[str, Counter[str]] = field(default_factory=dict)
     """By kind of listing: the jobs of providers that show prompts, and how many ended unknown."""
     kills: int = 0
+    images_struck: int = 0
+    """How many fetches of images went wrong."""
     violations: list[str] = field(default_factory=list)
 
     @property
@@ -53,7 +59,15 @@ class Verdict:
             self.rows[provider]["creates"] += count
         for provider, count in result.cut_off.items():
             self.rows[provider]["cut off"] += count
-        wrong = [*result.troubles, *self._endings(result), *self._creations(result)]
+        for provider, count in result.fetching.items():
+            self.rows[provider]["fetching"] += count
+        self.images_struck += result.told["images_struck"]
+        wrong = [
+            *result.troubles,
+            *self._endings(result),
+            *self._creations(result),
+            *_sums(result),
+        ]
         self.violations += wrong
         return wrong
 
@@ -68,10 +82,12 @@ class Verdict:
             row["completed"] += job.status == "completed"
             row["unknown"] += job.code == "submission_unknown"
             row["given up"] += job.code == "provider_error"
+            row["no image"] += job.code == "image_unavailable"
+            row["canceled"] += job.status == "canceled"
             if job.provider in LISTED:
                 listed["jobs"] += 1
                 listed["unknown"] += job.code == "submission_unknown"
-            if not _ended_well(job, result.listing):
+            if not _ended_well(job, result):
                 row["wrong end"] += 1
                 yield f"{job} is no end for it"
             if job.status == "completed" and _at_provider(job) not in known:
@@ -81,7 +97,7 @@ class Verdict:
     def _creations(self, result: Result) -> Iterable[str]:
         wanted = Counter((wish.provider, wish.prompt) for wish in result.wishes)
         created = Counter(result.told["created"])
-        given_up = Counter(job.prompt for job in result.jobs if job.code == "provider_error")
+        given_up = Counter(job.prompt for job in result.jobs if _is_unpaid(job))
         held = Counter(job.provider_job_id for job in result.jobs if job.provider_job_id)
         for (provider, prompt), most in wanted.items():
             # What was given up as absent must have left nothing, or it is paid for and lost.
@@ -99,9 +115,43 @@ class Verdict:
             yield f"{prompt}: nobody asked for it"
 
 
-def _ended_well(job: Found, listing: Listing) -> bool:
+def _is_unpaid(job: Found) -> bool:
+    """Return True if a job has ended without a video that is paid for."""
+    nothing = job.code in {"provider_error", "image_unavailable", "canceled"}
+    return nothing and job.provider_job_id is None
+
+
+def _sums(result: Result) -> Iterable[str]:
+    """Only what is in doubt may still be reserved, and only what is paid for is spent."""
+    reserved = sum(_price(job) for job in result.jobs if job.code == "submission_unknown")
+    spent = sum(
+        _price(job)
+        for job in result.jobs
+        if job.code != "submission_unknown" and not _is_unpaid(job)
+    )
+    wanted = Money(reserved, spent, 0, reserved)
+    if result.money != wanted:
+        yield f"the budget has {result.money}, not {wanted}"
+
+
+def _price(job: Found) -> int:
+    for amount, unit in (
+        (job.charged_amount, job.charged_unit),
+        (job.estimated_amount, job.estimated_unit),
+    ):
+        rate = 1 if unit == "USD" else RATES.get((job.provider, unit or ""))
+        if amount is not None and rate is not None:
+            return round(amount * rate * 1_000_000)
+    return UNKNOWN_PRICE
+
+
+def _ended_well(job: Found, result: Result) -> bool:
+    listing = result.listing
     if job.status == "completed":
         return True
+    if job.code in {"image_unavailable", "canceled"}:
+        wish = next(one for one in result.wishes if one.prompt == job.prompt)
+        return wish.image is not None and (job.code != "canceled" or wish.canceled)
     if job.code == "provider_error":  # refused as often as it may be, and provably absent
         return job.provider in LISTING
     if job.prompt.startswith(REFUSED_VIDEO) and job.status == "completed":

@@ -18,6 +18,8 @@ from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.callback import CallbackAddresses
 from reelhook.domain.catalog import Catalog
+from reelhook.domain.file_address import FileAddresses
+from reelhook.domain.keeping import FileLimits
 from reelhook.ports import (
     ALL_JOBS,
     SOLE_HOLDER,
@@ -46,6 +48,7 @@ from reelhook.ports import (
     JobPage,
     JobStore,
     JobTally,
+    KeepingStore,
     Lag,
     LatestEvent,
     ListedJob,
@@ -69,16 +72,12 @@ from reelhook.ports import (
 from reelhook.service.activity import Activity, InWork, LastDay, Percentiles, percentiles
 from reelhook.service.attention import Attention
 from reelhook.service.audit import Audit
-from reelhook.service.authentication import (
-    Authentication,
-    AuthenticationStore,
-    Lifetime,
-    RequestCredential,
-)
+from reelhook.service.authentication import Authentication, AuthenticationStore
 from reelhook.service.budgets import Budgets, BudgetStatus
 from reelhook.service.cause_facts import CauseFacts, CauseSettings
 from reelhook.service.client_calls import ClientCalls
 from reelhook.service.content import Contents
+from reelhook.service.credentials import Lifetime, RequestCredential
 from reelhook.service.deliveries import Deliveries
 from reelhook.service.destinations import Destinations
 from reelhook.service.endpoints import EndpointFields, Endpoints
@@ -92,9 +91,12 @@ from reelhook.service.models import ModelEstimate, Models, ProviderServer
 from reelhook.service.new_jobs import NewJobs
 from reelhook.service.operations import AccountStats, Operations, Stats, WatcherStats
 from reelhook.service.projects import ProjectFields, Projects
+from reelhook.service.provider_files import ProviderFiles
 from reelhook.service.provider_webhooks import ProviderWebhooks
+from reelhook.service.pruning import Pruning
 from reelhook.service.reading_back import read_back
 from reelhook.service.remixes import Remixes
+from reelhook.service.request_files import RequestFiles
 from reelhook.service.secrets_at_rest import SecretsAtRest
 from reelhook.service.uploads import Uploads
 from reelhook.service.waiting import WaitingReasons
@@ -178,6 +180,8 @@ class Gateway:
     provider_webhooks: ProviderWebhooks
     secrets_at_rest: SecretsAtRest
     uploads: Uploads
+    provider_files: ProviderFiles
+    pruning: Pruning
 
 
 class GatewayStore(
@@ -199,6 +203,7 @@ class GatewayStore(
     AttentionStore,
     ArchivedFileReads,
     UploadStore,
+    KeepingStore,
     Protocol,
 ):
     """The store, as far as the use cases need it."""
@@ -210,6 +215,7 @@ def build_gateway(
     providers: Mapping[str, Provider],
     catalog: Catalog,
     callbacks: CallbackAddresses,
+    file_addresses: FileAddresses,
     sender: Sender,
     signing: Signing,
     formats: Formats,
@@ -223,6 +229,7 @@ def build_gateway(
     submit_wait_seconds: float,
     overlap_hours: float,
     causes: CauseSettings,
+    archive_limits: FileLimits,
     clock: Clock,
     random: Random,
     process: str | None = None,
@@ -262,7 +269,9 @@ def build_gateway(
             recording,
             signals,
             client_calls,
-            uploads=uploads,
+            files=RequestFiles(
+                store, uploads, providers, served=file_addresses.public_url is not None
+            ),
             fetches_media=fetches_media,
             destinations=Destinations(formats, has_default_endpoint=has_default_endpoint),
             clock=clock,
@@ -300,4 +309,6 @@ def build_gateway(
         ),
         secrets_at_rest=SecretsAtRest(store),
         uploads=uploads,
+        provider_files=ProviderFiles(store, file_addresses, clock=clock),
+        pruning=Pruning(store, archive_limits, signals, clock=clock),
     )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,16 @@ from typing import Any
 import apsw
 import pytest
 from cli_programs import Outcome, reelhook
+from gateways import AT_ONCE, gateway, until
 from migrated_database import prepare
 
+from reelhook.bootstrap.archived.export import name_of
+from reelhook.domain.archive import ArchivedFile, FileState
 from reelhook.domain.job import Job, Status
 from reelhook.domain.report import Finished
 from reelhook.domain.request import VideoRequest
-from reelhook.ports import Change, NewJob
+from reelhook.objects.store import ObstoreObjects
+from reelhook.ports import Change, NewJob, StoredJob
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.sqlite.file_lock import FileLock
 from reelhook.storage.store import Store
@@ -32,7 +37,13 @@ def video(job_id: str) -> bytes:
     return f"the bytes of {job_id}".encode() * 1000
 
 
-async def _archived(store: Store, folder: Path, job_id: str, at: int) -> None:
+async def add_videos(store: Store, objects: ObstoreObjects) -> None:
+    """Store three archived videos, the oldest first: they are 3, 2 and 1 days old."""
+    for number in range(3):
+        await _add(store, objects, f"job_{number}", NOW - (3 - number) * 86_400_000)
+
+
+async def _add(store: Store, objects: ObstoreObjects, job_id: str, at: int) -> None:
     job = Job(job_id, "acme", Status.ACCEPTED, at, at, model="sora-2").accept(f"v_{job_id}", at)
     job = replace(
         job,
@@ -48,9 +59,7 @@ async def _archived(store: Store, folder: Path, job_id: str, at: int) -> None:
     file = await store.archived_file(job_id)
     assert file is not None
     key, body = f"videos/{job_id}.mp4", video(job_id)
-    path = folder / "archive" / key
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(body)
+    await objects.put_bytes(key, body, "video/mp4")
     stored = file.stored(key, len(body), sha256(body).hexdigest(), "video/mp4", at)
     assert await store.record_file(stored)
 
@@ -64,9 +73,7 @@ def data(tmp_path: Path) -> Path:
 
     async def fill() -> None:
         database = SQLite(folder / "reelhook.db")
-        for number in range(3):
-            at = NOW - (3 - number) * 86_400_000
-            await _archived(Store(database), folder, f"job_{number}", at)
+        await add_videos(Store(database), ObstoreObjects((folder / "archive").as_uri()))
         await database.close()
 
     asyncio.run(fill())
@@ -143,9 +150,9 @@ def test_pruning_removes_what_the_limits_say(run: Run, data: Path) -> None:
     with FileLock(data / "reelhook.db"):
         said = run("prune", "--dry-run", "--json", REELHOOK_ARCHIVE_KEEP_DAYS="1.5")
         assert [one["jobId"] for one in said.json["removed"]] == ["job_0", "job_1"]
-        refused = run("prune", REELHOOK_ARCHIVE_KEEP_DAYS="1.5")
-        assert refused.code == 1
-        assert "once an hour" in refused.err
+        nobody = run("prune", "--url", "http://127.0.0.1:9", REELHOOK_ARCHIVE_KEEP_DAYS="1.5")
+        assert nobody.code != 0
+        assert "http://127.0.0.1:9" in nobody.err
     assert len(list((data / "archive").rglob("*.mp4"))) == 3
     assert run("prune", "--json").json["files"] == 0
     done = run("prune", "--json", REELHOOK_ARCHIVE_KEEP_DAYS="1.5")
@@ -155,6 +162,40 @@ def test_pruning_removes_what_the_limits_say(run: Run, data: Path) -> None:
         "job_0",
         "job_1",
     ]
+
+
+async def test_a_running_server_prunes_what_its_own_limits_say(tmp_path: Path) -> None:
+    data, videos = tmp_path / "data", tmp_path / "kept"
+    limits: dict[str, Any] = {"archive_url": videos.as_uri(), "archive_max_gib": 1e-9}
+    async with gateway(data, AT_ONCE, **limits) as server:
+        job_id = await server.submit()
+
+        contents: Any = server.hook.gateway.content
+        path = videos / f"videos/{job_id}.mp4"
+
+        async def is_stored() -> bool:
+            file = await contents._store.archived_file(job_id)
+            return file is not None and file.state is FileState.STORED
+
+        async def is_gone() -> bool:
+            return not path.exists()
+
+        await until(is_stored)
+        assert path.exists()
+        named = ("--data-dir", str(data), "--url", server.url)
+
+        async def pruned() -> Any:
+            command = partial(reelhook, directory=tmp_path)
+            return (await asyncio.to_thread(command, "archive", "prune", "--json", *named)).json
+
+        done = await pruned()
+        assert [one["jobId"] for one in done["removed"]] == [job_id]
+        assert "was larger than" in done["removed"][0]["reason"]
+        assert (done["files"], done["dryRun"]) == (1, False)
+        await until(is_gone)
+        link = await server.get(f"/api/sora/videos/{job_id}/download")
+        assert link.refusal == (410, "content_removed", None)
+        assert (await pruned())["removed"] == []
 
 
 @pytest.mark.usefixtures("beside_a_server")
@@ -183,6 +224,16 @@ def test_an_export_is_readable_without_reelhook_and_goes_on_where_it_stopped(
     assert (folder / lines[0]["file"]).read_bytes() == video("job_0")
     assert [one["jobId"] for one in manifest(folder)] == ["job_0", "job_1", "job_2"]
     assert not list(folder.glob("*.part"))
+
+
+async def test_no_name_is_too_long_for_a_disk(tmp_path: Path) -> None:
+    request = VideoRequest("A fox", title="𠮷" * 100)  # each has 4 bytes
+    job = Job("j" * 128, "acme", Status.COMPLETED, NOW, NOW)
+    file = ArchivedFile(job.id, "default", "acme", key=f"videos/{job.id}.webm")
+    name = name_of(file, StoredJob(job, request, None, None))
+    assert name.endswith(f"_{job.id}.webm")
+    assert "_𠮷𠮷𠮷" in name
+    (tmp_path / f"{name}.part").write_bytes(b"")
 
 
 def manifest(folder: Path) -> list[dict[str, Any]]:

@@ -44,6 +44,8 @@ def _check_shown(shown: str, directory: Path) -> None:
     assert "Webhook  1" in shown
     assert "✓ signature verified" in shown
     assert str(directory / "reelhook-demo.mp4") in shown
+    assert "reelhook demo --dashboard" in shown
+    assert "reelhook serve --simulate" in shown
     assert [path.name for path in directory.iterdir()] == ["reelhook-demo.mp4"]
 
 

@@ -348,6 +348,9 @@ def test_a_video_s_files_are_read_by_their_options(tmp_path: Path) -> None:
     sound.write_bytes(b"abc")
     assert file_uri(str(sound), "--reference-audio", "audio") == "data:audio/mpeg;base64,YWJj"
     assert file_uri("https://h.example/a", "--reference-video", "video") == "https://h.example/a"
+    assert file_uri("job:job_1", "--image") == "job:job_1"
+    with pytest.raises(BadParameter, match="named like a sound"):
+        file_uri("job:job_1", "--reference-audio", "audio")
     with pytest.raises(BadParameter, match="named like a video"):
         file_uri(str(sound), "--reference-video", "video")
     with pytest.raises(BadParameter, match="can't be read"):

@@ -47,6 +47,7 @@ WORDS = (
 )
 # Parts of a name in code count as words: `_told`, `under_way`.
 WORST = re.compile(rf"(?<![a-z])(?:{'|'.join(WORDS)})(?![a-z])", re.IGNORECASE)
+HTML_ELEMENT = re.compile(r"</?picture>")
 OPENING = re.compile(r"(What|Who|Whose|How|Whether)\b")
 WORD_LIST = re.compile(r"^\| instead of \| write \|\n(?:\|.*\n)+", re.MULTILINE)
 
@@ -54,7 +55,7 @@ WORD_LIST = re.compile(r"^\| instead of \| write \|\n(?:\|.*\n)+", re.MULTILINE)
 def words_in(text: str) -> Iterator[str]:
     """Yield each of the words with its line."""
     for number, line in enumerate(text.splitlines(), start=1):
-        for match in WORST.finditer(line):
+        for match in WORST.finditer(HTML_ELEMENT.sub("", line)):
             yield f"line {number}: {match[0]}"
 
 

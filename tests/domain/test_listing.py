@@ -8,7 +8,7 @@ import pytest
 
 from reelhook.domain.doubt import Known
 from reelhook.domain.listing import EXPECTED_MILLISECONDS, ListingFacts
-from reelhook.domain.reconciliation import Others, deadline
+from reelhook.domain.reconciliation import SETTLES_MAX, Others, deadline
 from reelhook.domain.report import Entry
 from reelhook.domain.request import VideoRequest
 
@@ -268,8 +268,19 @@ def test_a_listing_that_was_not_measured_proves_nothing(facts: ListingFacts) -> 
     assert judge([patient], shown(facts=facts)) == UNKNOWN
 
 
-def test_a_proof_needs_the_whole_listing() -> None:
-    assert judge([LOST], shown(readable=False)) == UNKNOWN
+def test_a_proof_needs_the_whole_listing_which_is_read_again_until_then() -> None:
+    since = LOOKED_AT - round(SETTLES_MAX * SETTLE)
+    assert judge([replace(LOST, since=since)], shown(readable=False)) == UNKNOWN
+    later = replace(LOST, since=since + 1)
+    assert judge([later], shown(readable=False)) == WAITS
+    assert judge([later], shown()) == ABSENT
+
+
+def test_a_partial_listing_is_read_again_once_a_slow_one_would_have_proven_absence() -> None:
+    facts, shortest = replace(FACTS, delay_max=MINUTE), 305_000
+    for waited, verdict in ((shortest + SETTLE - 1, WAITS), (shortest + SETTLE, UNKNOWN)):
+        lost = replace(LOST, since=LOOKED_AT - waited)
+        assert judge([lost], shown(readable=False, facts=facts)) == verdict
 
 
 def test_a_proof_needs_the_listing_of_the_right_server() -> None:

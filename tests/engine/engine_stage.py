@@ -27,6 +27,7 @@ from reelhook.bootstrap.loops import (
     maintenance_loops,
     process_loops,
     shared_archive,
+    spool_loops,
 )
 from reelhook.bootstrap.program import build_process_gateway
 from reelhook.clock import SystemClock
@@ -382,6 +383,7 @@ async def _loops(parts: Components, shared: SharedArchive | None) -> dict[str, L
     others: list[Loop] = [
         *process_loops(parts, leases),
         *maintenance_loops(parts, lease(MAINTENANCE_ID)),
+        *spool_loops(parts, shared),
     ]
     return loops | {loop.name: loop for loop in others}
 

@@ -1,12 +1,24 @@
 """Archive: a completed job's file is fetched whole, verified and recorded."""
 
 from pathlib import Path
+from typing import Any
 
 from archive_files import MIB, SourceFile, archiving, spooled, video
+from engine_stage import ACCOUNT, Played
 
 from reelhook.domain.archive import FileState
+from reelhook.domain.catalog import Account
 from reelhook.domain.endpoint import EventName
+from reelhook.domain.errors import AccountUnavailableError
 from reelhook.engine.archive.fetch import STRANGE_TIMES
+from reelhook.providers.openai.provider import OpenAI
+
+
+class WithKey(OpenAI):
+    """An account that has a key, which its server refuses."""
+
+    def __init__(self, base_url: str, **options: Any) -> None:
+        super().__init__(base_url, "a key", **options)
 
 
 async def test_a_completed_jobs_file_is_in_the_archive_unchanged(tmp_path: Path) -> None:
@@ -122,6 +134,19 @@ async def test_a_provider_that_fails_is_asked_again_after_growing_waits(tmp_path
         source.status = 200
         await one.engine.pass_time(600)
         assert await one.stored_bytes("job_1") == source.content
+
+
+async def test_why_a_provider_refuses_the_account_is_not_kept_with_the_file(tmp_path: Path) -> None:
+    # A project reads that, and gets it in a webhook if the file is lost.
+    account = Played(Account(ACCOUNT, "openai"), WithKey)
+    source = SourceFile(video(MIB), status=401)
+    async with archiving(tmp_path, source, accounts=(account,)) as one:
+        await one.complete("job_1")
+        file = await one.settled_file("job_1")
+        assert (file.state, file.attempts) == (FileState.WAITING, 1)
+        assert file.error == AccountUnavailableError().message
+        [line] = [line for line in one.here.logs if line["event"] == "archive.account_refused"]
+        assert "401" in line["error"]
 
 
 async def test_many_files_are_fetched_a_few_at_a_time(tmp_path: Path) -> None:

@@ -1,15 +1,18 @@
 """Archive: a store that refuses, hangs, or loses a part, and disks that fill up."""
 
 import asyncio
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from archive_files import MIB, SourceFile, archiving, spooled, video
+from archive_files import LOOPS, MIB, SourceFile, archiving, spooled, video
+from engine_stage import until
 
 from reelhook.domain.archive import FileState
 from reelhook.domain.archive_errors import ObjectStoreError
 from reelhook.domain.archive_pause import PauseCause
+from reelhook.domain.caller import OPERATOR
 from reelhook.domain.job import Status
 from reelhook.engine.archive.disks import Disks
 from reelhook.engine.archive.shared import SharedArchive
@@ -25,13 +28,13 @@ class TroubledObjects(ObstoreObjects):
         self.trouble: str | None = None
         self.puts = 0
 
-    async def put(self, key: str, file: Path, content_type: str) -> None:
+    async def put(self, key: str, file: Path, content_type: str, *, disposition: str = "") -> None:
         self.puts += 1
         if self.trouble == "refuses":
             raise ObjectStoreError(self.name, "access denied")
         if self.trouble == "hangs":
             await asyncio.Event().wait()
-        await super().put(key, file, content_type)
+        await super().put(key, file, content_type, disposition=disposition)
         if self.trouble == "loses a part":
             path = self.local_path(key)
             assert path is not None
@@ -46,6 +49,16 @@ def with_space(space: Callable[[], int]) -> Callable[[SharedArchive], SharedArch
         return replace(shared, spool=spool, disks=Disks(spool, shared.objects))
 
     return changed
+
+
+async def test_half_an_upload_that_a_kill_left_in_the_folder_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / "archive" / "videos" / "job_1.mp4#1"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half of it")
+    os.utime(left, (0, 0))
+    async with archiving(tmp_path, SourceFile(video(MIB)), loops=LOOPS | {"spool"}) as one:
+        await one.engine.settled()
+        assert not left.exists()
 
 
 async def test_while_the_store_refuses_files_are_fetched_and_all_are_stored_afterwards(
@@ -118,3 +131,28 @@ async def test_a_file_too_large_for_the_disk_leaves_room_for_the_others(tmp_path
         source.content = video(MIB // 2)
         await one.engine.pass_time(10)
         assert (await one.file("job_1")).state is FileState.STORED
+
+
+async def test_the_object_of_a_job_that_was_deleted_meanwhile_is_queued_for_deletion(
+    tmp_path: Path,
+) -> None:
+    """So it is deleted even if the store does not respond now, or the process dies."""
+
+    class Late(TroubledObjects):
+        async def put(
+            self, key: str, file: Path, content_type: str, *, disposition: str = ""
+        ) -> None:
+            await super().put(key, file, content_type, disposition=disposition)
+            await one.engine.gateway.jobs.delete(OPERATOR, "job_1")
+
+        async def delete(self, keys: Sequence[str]) -> None:
+            raise ObjectStoreError(self.name, "it does not respond")
+
+    objects = Late(tmp_path)
+    async with archiving(tmp_path, SourceFile(video(MIB)), objects=objects) as one:
+        await one.complete("job_1")
+        await until(lambda: one.here.query("SELECT key FROM removed_objects"))
+        assert one.here.query("SELECT key FROM removed_objects") == [("videos/job_1.mp4",)]
+        assert await one.engine.store.archived_file("job_1") is None
+        await one.engine.settled()
+        assert spooled(tmp_path) == []

@@ -21,7 +21,8 @@ from reelhook.domain.api_key import (
 from reelhook.domain.caller import ANONYMOUS, OPERATOR, Caller, Scope, ScopeMissingError
 from reelhook.domain.errors import ProjectNotFoundError, StoreError
 from reelhook.domain.project import Project
-from reelhook.service.authentication import KEYS_PER_READ, Authentication, RequestCredential
+from reelhook.service.authentication import KEYS_PER_READ, Authentication
+from reelhook.service.credentials import RequestCredential
 from reelhook.storage.operation import Database
 from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.sqlite.driver import SQLite

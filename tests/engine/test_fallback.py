@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 from aiohttp import TCPConnector
-from engine_stage import Engine, Played, Stage, stage
+from engine_stage import Engine, Played, Stage, stage, until
 from engine_upstream import Respond, Upstream, answers, never, reset, upstream
+from image_hosts import FOX, after, fetcher, image_host
 
 from reelhook.domain.catalog import ANY_MODEL, Account
 from reelhook.domain.job import Status
+from reelhook.domain.media import File
 from reelhook.domain.price import ModelPrice, PriceLine
 from reelhook.engine.submitting.submit import SUBMITS_AT_ONCE
 from reelhook.providers.openai.provider import OpenAI
@@ -242,6 +244,48 @@ async def test_each_model_is_waited_for_as_long_as_the_first(tmp_path: Path) -> 
         await engine.pass_time(21)
         job = await engine.job(job_id)
         assert (job.status, job.provider) == (Status.QUEUED, "second")
+
+
+async def test_a_job_waits_for_its_model_only_once_its_image_is_stored(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with (
+        providers(tmp_path, fallback_wait_seconds=30) as here,
+        image_host(after(gate)) as host,
+        fetcher(tmp_path) as fetch,
+        here.engine(fetch=fetch) as engine,
+    ):
+        here.refuse("openai", by=refusal(429, "busy", Retry_After="600"))
+        await engine.submit("first")
+        await until(lambda: here.creations[0])
+        text, image = [
+            await engine.submit("a fox", image=url, fallbacks=FALLBACKS) for url in (None, host.url)
+        ]
+        await until(lambda: host.asked)
+        here.here.time.advance(40)
+        await engine.job_when(text, Status.QUEUED)
+        assert (await engine.job(image)).provider == "openai"
+        gate.set()
+        await engine.settled()
+        await engine.pass_time(25)
+        assert (await engine.job(image)).provider == "openai"
+        await engine.pass_time(10)
+        job = await engine.job(image)
+        assert (job.status, job.provider) == (Status.QUEUED, "second")
+        assert here.creations == (1, 2, 0)
+
+
+async def test_a_missing_file_leads_nowhere_because_every_model_needs_it(tmp_path: Path) -> None:
+    async with providers(tmp_path) as here:
+        async with here.engine(loops=frozenset()) as engine:
+            job_id = await engine.submit(
+                "a fox", image=File("image/png", FOX).uri, fallbacks=FALLBACKS
+            )
+        here.here.query("DELETE FROM job_files")
+        here.here.query("DELETE FROM files")
+        async with here.engine() as engine:
+            job = await engine.job_when(job_id, Status.FAILED)
+            assert (job.code, job.fallback) == ("file_missing", 0)
+            assert here.creations == (0, 0, 0)
 
 
 # -- never after doubt ----------------------------------------------------------------------------

@@ -1,19 +1,34 @@
 """The files that a request names are stored before its job is created, or it ends unpaid."""
 
 import asyncio
+import errno
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from aiohttp import web
-from engine_stage import Stage, stage, until
+from aiohttp import AddrInfoType, web
+from engine_stage import LOOPBACK, Played, Stage, stage, until
 from engine_upstream import when
 from image_hosts import FOX, Respond, after, body, fetcher, image_host, redirect, status
 
+from reelhook.domain.budget import BudgetLimits, project_owner
+from reelhook.domain.caller import OPERATOR
+from reelhook.domain.catalog import ANY_MODEL, Account
 from reelhook.domain.job import Status
 from reelhook.domain.media import BYTES_MAX, File, reference
+from reelhook.domain.price import ModelPrice, PriceLine
+from reelhook.domain.reservation import bill_of
+from reelhook.fetching.fetcher import MediaFetcher
+from reelhook.guard.connection import open_socket
 
 FILE = File("image/png", FOX)
+RESERVED = """
+SELECT sum(CASE WHEN unit = 'USD' AND period LIKE '%-%-%' THEN reserved END),
+  sum(CASE WHEN unit = 'USD' AND period LIKE '%-%-%' THEN spent END),
+  sum(CASE WHEN period = 'now' THEN reserved END) FROM spending
+"""
+"""Reserved and spent money of the day, and the jobs in flight."""
 
 
 def passing(here: Stage, condition: Callable[[], object]) -> Callable[[], object]:
@@ -154,3 +169,106 @@ async def test_without_a_fetcher_the_provider_gets_the_address(tmp_path: Path) -
         asked.set()
         await engine.settled()
         assert (await engine.job(job_id)).unprepared_since is None
+
+
+# -- meanwhile ------------------------------------------------------------------------------------
+
+
+async def test_an_account_is_handed_over_without_waiting_for_a_slow_host(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with (
+        image_host(after(gate)) as host,
+        fetcher(tmp_path) as fetch,
+        stage(tmp_path) as here,
+        here.engine(fetch=fetch) as engine,
+    ):
+        job_id = await engine.submit("a fox", image=host.url)
+        await until(lambda: host.asked)
+        async with asyncio.timeout(10):
+            await engine.runner.remove([engine.loops["preparing"]], seconds=60)
+        assert (await engine.job(job_id)).unprepared_since is not None
+
+
+async def test_a_job_that_was_deleted_while_its_image_was_fetched_leaves_no_file(
+    tmp_path: Path,
+) -> None:
+    gate = asyncio.Event()
+    async with (
+        image_host(after(gate)) as host,
+        fetcher(tmp_path) as fetch,
+        stage(tmp_path) as here,
+        here.engine(fetch=fetch) as engine,
+    ):
+        job_id = await engine.submit("a fox", image=host.url)
+        await until(lambda: host.asked)
+        await engine.gateway.jobs.delete(OPERATOR, job_id)
+        gate.set()
+        await engine.settled()
+        assert here.query("SELECT count(*) FROM files") == [(0,)]
+        assert here.upstream.creations == 0
+
+
+async def test_while_this_machine_can_t_fetch_or_keep_a_file_its_job_waits(tmp_path: Path) -> None:
+    troubles = [OSError(errno.EMFILE, "Too many open files")] * 5
+
+    def open_one(info: AddrInfoType) -> socket.socket:
+        if troubles:
+            raise troubles.pop()
+        return open_socket(info)
+
+    in_the_way = tmp_path / "spool"
+    in_the_way.touch()
+    async with (
+        image_host() as host,
+        MediaFetcher(LOOPBACK, in_the_way, user_agent="test", open_socket=open_one) as fetch,
+        stage(tmp_path) as here,
+        here.engine(fetch=fetch) as engine,
+    ):
+        job_id = await engine.submit("a fox", image=host.url)
+        [logged] = await until(
+            lambda: [one for one in here.logs if one["event"] == "preparing.deferred"]
+        )
+        assert "can't be kept: File exists" in logged["error"]
+        in_the_way.unlink()
+        await until(passing(here, lambda: host.asked))
+        assert not troubles
+        await engine.job_when(job_id, Status.QUEUED)
+
+
+@pytest.mark.parametrize("way", ["unavailable", "canceled", "deleted", "too old"])
+async def test_a_job_that_ends_before_it_is_prepared_gives_its_budget_back_once(
+    tmp_path: Path, way: str
+) -> None:
+    gate = asyncio.Event()
+    table = ModelPrice("USD", (PriceLine(0.5),), "https://prices.example", "2026-11-29")
+    account = Account("openai", "openai", prices={ANY_MODEL: table})
+
+    async def lead_astray(request: web.Request) -> web.StreamResponse:
+        await gate.wait()
+        return await redirect("http://10.0.0.1/fox.png")(request)
+
+    async with (
+        image_host(lead_astray if way == "unavailable" else after(gate)) as host,
+        fetcher(tmp_path) as fetch,
+        stage(tmp_path, accounts=(Played(account),)) as here,
+        here.engine(fetch=fetch) as engine,
+    ):
+        limits = BudgetLimits(jobs_in_flight=1, money_per_day={"USD": 2_000_000})
+        await engine.store.set_budget(project_owner("default"), limits, here.time.now(), bill_of)
+        job_id = await engine.submit("a fox", image=host.url, seconds="4")
+        await until(lambda: host.asked)
+        assert here.query(RESERVED) == [(2_000_000, 0, 1)]
+        if way == "canceled":
+            await engine.service.cancel(job_id)
+        elif way == "deleted":
+            await engine.gateway.jobs.delete(OPERATOR, job_id)
+        elif way == "too old":
+            here.time.advance(25 * 3600)
+        else:
+            gate.set()
+        await until(lambda: here.query(RESERVED) == [(0, 0, 0)])
+        gate.set()
+        await until(lambda: not len(engine.loops["preparing"].tasks))
+        assert here.query(RESERVED) == [(0, 0, 0)]
+        assert here.query("SELECT count(*) FROM reservations") == [(0,)]
+        assert here.upstream.creations == 0

@@ -298,6 +298,20 @@ async def test_what_can_not_be_told_ends_so_within_three_minutes_with_the_server
         assert here.upstream.creations == before + 1
 
 
+async def test_a_listing_that_fails_again_for_the_same_reason_is_logged_once(
+    tmp_path: Path,
+) -> None:
+    async with proven(tmp_path) as (here, engine):
+        await has_no_listing(here)
+        here.upstream.on_create = REFUSALS["503"][0]
+        await engine.submit("a fox")
+        before = here.upstream.count("list")
+        await engine.pass_time(60)
+        assert here.upstream.count("list") - before > 1
+        logged = [one for one in here.logs if one["event"].startswith("resolve.listing")]
+        assert [one["event"] for one in logged] == ["resolve.listing_gone"]
+
+
 @pytest.mark.parametrize("listing", [lists_nothing_in_time, wants_to_be_left_alone])
 async def test_a_listing_that_can_not_be_read_in_time_keeps_no_job_open(
     tmp_path: Path, listing: Any

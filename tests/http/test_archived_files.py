@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,18 @@ async def test_a_file_outlives_its_provider_s_copy(tmp_path: Path) -> None:
         other = await at.server.get(f"/api/download?jobId={job_id}&download=1")
         assert other.body == VIDEO
         assert other.headers["Content-Disposition"] == 'attachment; filename="A fox.mp4"'
+
+
+async def test_a_file_that_was_given_up_is_served_while_its_provider_has_it(tmp_path: Path) -> None:
+    async with archive(tmp_path) as at:
+        job_id = await at.finished()
+        await at.record((await at.file(job_id)).lost("The file is too large"))
+        reply = await download(at, job_id)
+        assert (reply.status, reply.body[4:8]) == (200, b"ftyp")
+        at.server.time.advance(DAY_SECONDS)
+        gone = await download(at, job_id)
+        assert gone.refusal == (410, "content_missing", None)
+        assert "not archived in time" in gone.json()["error"]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -147,7 +160,7 @@ async def test_without_its_archive_a_process_serves_the_provider_s_copy(tmp_path
 
 async def test_a_file_that_was_lost_or_removed_is_gone_with_the_reason(tmp_path: Path) -> None:
     def lost(file: ArchivedFile) -> ArchivedFile:
-        return file.lost("HTTP 404")
+        return replace(file, missing_since=1).lost("HTTP 404")
 
     async with archive(tmp_path) as at:
         one, other = await at.finished(), await at.stored()

@@ -1,5 +1,6 @@
 """Videos by the official `openai` client: requested, polled, listed, downloaded."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from reelhook.domain.errors import JobNotFoundError
 from reelhook.doors.openai.ids import job_id_of, video_id
 from reelhook.doors.openai.response import poll_milliseconds
 from reelhook.simulator.faults import Faults
+from reelhook.simulator.flavours import FLAVOURS
 
 pytestmark = QUIET
 
@@ -78,6 +80,27 @@ async def test_the_response_to_a_create_is_what_is_read_of_it_later(tmp_path: Pa
         created, replayed = [await server.post("/v1/videos", **sent) for _ in range(2)]
         assert created.json() == replayed.json()
         assert created.json()["model"] == "openai/sora-2"
+
+
+async def test_without_a_model_the_only_one_of_the_server_is_shown(tmp_path: Path) -> None:
+    async with served(tmp_path) as (server, sdk):
+        await server.get("/v1/models")  # which asks the server, as its start does
+        created = await posted(sdk)
+        await server.job_when(job_id_of(created["id"]), "queued")
+        [listed] = (await sdk.videos.list()).data
+        read = await sdk.videos.retrieve(created["id"])
+        assert {created["model"], listed.model, read.model} == {"openai/sora-2"}
+
+
+async def test_a_model_that_the_server_chooses_among_several_is_not_invented(
+    tmp_path: Path,
+) -> None:
+    several = replace(FLAVOURS["sglang"], models=("fast", "slow"))
+    async with served(tmp_path, flavour=several) as (server, sdk):
+        await server.get("/v1/models")
+        created = await posted(sdk)
+        await server.job_when(job_id_of(created["id"]), "queued")
+        assert (await sdk.videos.retrieve(created["id"])).model == created["model"] == ""
 
 
 async def test_a_running_video_is_in_progress(tmp_path: Path) -> None:

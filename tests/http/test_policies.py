@@ -34,6 +34,8 @@ OTHERS = {
     ("GET", "/api/download"): Policy.SIGNED_DOWNLOAD,
     ("HEAD", "/api/download"): Policy.SIGNED_DOWNLOAD,
     ("POST", "/providers/{provider}/webhook/{token}"): Policy.CALLBACK,
+    ("GET", "/providers/files/{token}"): Policy.CALLBACK,
+    ("HEAD", "/providers/files/{token}"): Policy.CALLBACK,
     ("GET", "/.well-known/webhooks/jwks.json"): Policy.OPEN,
     ("GET", "/healthz"): Policy.OPEN,
     ("GET", "/readyz"): Policy.OPEN,

@@ -103,6 +103,7 @@ RULES: dict[str, Scope | Policy] = {
     "POST /api/projects/{project_id}/rotate": Scope.ADMIN,
     "POST /api/estimate": Scope.READ,
     "POST /api/encryption/reencrypt": Scope.OPERATOR,
+    "POST /api/archive/prune": Scope.OPERATOR,
     "GET /api/projects/{project_id}/budgets": Scope.READ,
     "PUT /api/projects/{project_id}/budgets": Scope.OPERATOR,
     "POST /api/projects/{project_id}/budgets/raise": Scope.OPERATOR,

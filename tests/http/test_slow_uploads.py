@@ -62,7 +62,7 @@ async def test_a_key_leaves_half_of_the_memory_to_others() -> None:
             read.append(key_id)
             return await sent()
 
-        body = bodies.body(starting, 3 * MIB // 2, carries_files=True)
+        body = bodies.body(starting, 3 * MIB // 2, 2 * MIB)
         body.belongs_to(key_id)
         await body.receive()
         body.close()

@@ -367,6 +367,7 @@ RULES: dict[str, Rule] = {
     "secrets_at_rest.reencrypt": operator_only(
         lambda stage: stage.gateway.secrets_at_rest.reencrypt(OURS, None)
     ),
+    "pruning.prune": operator_only(lambda stage: stage.gateway.pruning.prune(OURS)),
     "authentication.within": choosing,
     "models.catalog": of_no_project("the models"),
     "models.estimate": of_no_project("the prices of models"),

@@ -1,6 +1,6 @@
 """What `ai` sends to Vercel's AI Gateway reaches the provider; refusals have the door's form."""
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from vercel_clients import event, generated, served, started, status_of, told
 from reelhook.domain.caller import OPERATOR
 from reelhook.domain.catalog import Account, ModelRoute
 from reelhook.domain.errors import CommitUnknownError
+from reelhook.domain.media import hash_in
 from reelhook.domain.model import Model
 from reelhook.domain.request import VideoRequest
 from reelhook.doors.error_form import ErrorReply
@@ -35,6 +36,20 @@ async def request_of(server: Gateway, job_id: str) -> VideoRequest:
     app: Any = server.hook.asgi
     stored = await app.state.gateway.jobs.job(OPERATOR, job_id)
     return stored.request  # type: ignore[no-any-return] # the application's state is untyped
+
+
+async def test_an_upload_stands_for_a_file_by_its_id(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        sent = await server.post("/api/uploads", data=b64decode(png()))
+        upload = {"type": "url", "url": sent.json()["id"]}
+        reply = await started(server, image=upload)
+        assert reply.status == 200, reply.body
+        request = await request_of(server, reply.json()["operation"]["jobId"])
+        assert hash_in(request.image or "") == sent.json()["id"].removeprefix("upload_")
+        upload["url"] = f"upload_{'0' * 64}"
+        refused = await started(server, frameImages=[{"image": upload, "frameType": "last_frame"}])
+        assert refused.status == 400
+        assert "upload the file again" in refused.json()["error"]["message"]
 
 
 async def test_every_field_arrives_and_what_is_ignored_is_said(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Objects: what is put comes out again, from a folder and from a bucket."""
 
+import os
 from pathlib import Path
 from random import Random
 
@@ -30,6 +31,21 @@ async def test_a_range_of_an_object_is_read(objects: ObstoreObjects) -> None:
         assert b"".join([chunk async for chunk in found.chunks]) == b"234"
     async with objects.open("a", 8) as found:
         assert b"".join([chunk async for chunk in found.chunks]) == b"89"
+
+
+async def test_what_killed_uploads_left_in_a_folder_is_removed_a_day_later(
+    tmp_path: Path,
+) -> None:
+    objects, videos = ObstoreObjects(tmp_path.as_uri()), tmp_path / "videos"
+    await objects.put_bytes("videos/job_1.mp4", b"whole", "video/mp4")
+    for name in ("job_1.mp4#1", "job_2.webm#12", "notes #1", "job_3.mp4#1"):
+        (videos / name).write_bytes(b"half")
+        if name != "job_3.mp4#1":  # that upload may still be running
+            os.utime(videos / name, (0, 0))
+    assert [one.key async for one in objects.list()] == ["videos/job_1.mp4"]
+    assert objects.remove_unfinished(3600) == 2
+    left = sorted(path.name for path in videos.iterdir())
+    assert left == ["job_1.mp4", "job_3.mp4#1", "notes #1"]
 
 
 async def test_a_missing_object_has_no_size_and_can_be_deleted(objects: ObstoreObjects) -> None:
@@ -74,6 +90,19 @@ async def test_a_store_that_cannot_be_reached_is_not_refused(
     with pytest.raises(ObjectStoreError) as caught:
         await objects.check()
     assert not caught.value.refused
+
+
+async def test_a_password_in_the_address_of_a_store_is_in_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with refusing_s3(monkeypatch, lambda _: False):
+        address = os.environ["AWS_ENDPOINT_URL"].replace("//", "//me:hunter2@")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        objects = ObstoreObjects("s3://videos")
+    with pytest.raises(ObjectStoreError) as caught:
+        await objects.check()
+    assert "//...@127.0.0.1" in caught.value.message
+    assert "hunter2" not in repr((caught.value.message, caught.value.facts))
 
 
 async def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:

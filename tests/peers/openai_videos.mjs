@@ -27,6 +27,15 @@ const first = await client.videos.create({
 });
 const video = await finished(first.id);
 const file = await (await client.videos.downloadContent(video.id)).arrayBuffer();
+let thumbnail;
+while (!thumbnail) {
+  try {
+    thumbnail = await client.videos.downloadContent(video.id, { variant: "thumbnail" });
+  } catch (error) {
+    if (error.code !== "poster_not_ready") throw error;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
 const ids = [];
 for await (const one of client.videos.list({ limit: 1, order: "asc" })) ids.push(one.id);
 const models = [];
@@ -41,6 +50,7 @@ console.log(
     first,
     video,
     file: Buffer.from(file.slice(4, 8)).toString(),
+    thumbnail: thumbnail.headers.get("content-type"),
     ids,
     models,
     remix,
@@ -48,7 +58,7 @@ console.log(
     failures: {
       unknown: await failure(() => client.videos.retrieve("video_none")),
       wrong: await failure(() => client.videos.create({ prompt: "A fox", seconds: "long" })),
-      variant: await failure(() => client.videos.downloadContent(video.id, { variant: "thumbnail" })),
+      variant: await failure(() => client.videos.downloadContent(video.id, { variant: "spritesheet" })),
       edit: await failure(() => client.videos.edit({ prompt: "A cat", video: { id: video.id } })),
       reference: await failure(() =>
         client.videos.create({ prompt: "A fox", input_reference: { file_id: "file_1" } }),

@@ -3,9 +3,10 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +91,15 @@ async def _server(
             env={**os.environ, **(environment or {})},
             stdout=written,
             stderr=written,
+            start_new_session=True,  # node from a wheel is a child of what is started here
         )
     try:
         url = f"http://127.0.0.1:{port}"
         await _answering(f"{url}{health}", process, log)
         yield url
     finally:
-        if process.returncode is None:
-            process.terminate()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         await _ended(process)
 
 

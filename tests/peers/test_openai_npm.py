@@ -53,7 +53,7 @@ async def test_the_client_for_node_gets_a_video_and_typed_errors(
     assert found["first"]["status"] == "queued"
     assert found["first"]["metadata"] == {"order": "7"}
     assert (found["video"]["status"], found["video"]["model"]) == ("completed", model)
-    assert found["file"] == "ftyp"
+    assert (found["file"], found["thumbnail"]) == ("ftyp", "image/jpeg")
     assert found["ids"] == [found["first"]["id"]]
     assert model in found["models"]
     if model == MODELS[0]:

@@ -90,8 +90,8 @@ async def test_no_error_below_v1_violates_the_document(sdk: AsyncOpenAI) -> None
     assert refused == (400, "invalid_request")
     created = await sdk.videos.create(**FOX)
     await sdk.videos.poll(created.id)
-    thumbnail = await refusal(lambda: sdk.videos.download_content(created.id, variant="thumbnail"))
-    assert thumbnail == (404, "variant_not_found")
+    sprites = await refusal(lambda: sdk.videos.download_content(created.id, variant="spritesheet"))
+    assert sprites == (404, "variant_not_found")
     edited = await refusal(lambda: sdk.videos.edit(prompt="A cat", video=("a.mp4", b"1234")))
     assert edited == (400, "not_offered")
     stranger = sdk.with_options(api_key="wrong")
@@ -123,6 +123,17 @@ class Client:
             while (await self(200, "GET", f"/api/jobs/{job_id}"))["status"] != "completed":
                 pass
 
+    async def poster(self, job_id: str) -> None:
+        """Wait until a job's poster is made."""
+        url = f"{self._url}/api/sora/videos/{job_id}/poster"
+        async with asyncio.timeout(30):
+            while True:
+                async with self._session.get(url) as response:
+                    content = await response.read()
+                if response.status == 200:
+                    return
+                assert json.loads(content)["code"] == "poster_not_ready", content
+
 
 @pytest.fixture
 async def send(through_prism: str) -> AsyncIterator[Client]:
@@ -149,18 +160,23 @@ async def test_nothing_about_jobs_violates_the_document(send: Client) -> None:
         "/api/models?served=true",
         "/api/costs?since=2026-01-01&until=2026-01-31",
         "/api/stats",
+        "/api/attention",
         "/api/audit",
         "/healthz",
         "/readyz",
         "/.well-known/webhooks/jwks.json",
     ):
         await send(200, "GET", path)
+    await send.poster(job)
     await send(201, "POST", f"/api/jobs/{job}/token", {})
     await send(200, "POST", f"/api/jobs/{job}/poll")
     for act in ("cancel", "abandon"):
         await send(409, "POST", f"/api/jobs/{job}/{act}")
     registered = {"soraJobId": "video_of_another_program"}
-    await send(200, "POST", "/api/jobs/register", registered)
+    other = (await send(200, "POST", "/api/jobs/register", registered))["jobId"]
+    await send(204, "DELETE", f"/api/jobs/{job}")
+    await send(404, "GET", f"/api/jobs/{job}")
+    await send(200, "GET", f"/api/jobs/{other}")
     await send(200, "POST", "/api/watcher/pause")
     await send(200, "POST", "/api/watcher/resume")
 
@@ -169,6 +185,7 @@ async def test_nothing_about_endpoints_and_keys_violates_the_document(send: Clie
     endpoint = (await send(201, "POST", "/api/endpoints", {"url": "http://127.0.0.1:2/"}))["id"]
     await send(200, "GET", "/api/endpoints")
     await send(200, "GET", f"/api/endpoints/{endpoint}")
+    await send(200, "POST", f"/api/endpoints/{endpoint}/test")
     await send(200, "PATCH", f"/api/endpoints/{endpoint}", {"enabled": False})
     await send(200, "POST", f"/api/endpoints/{endpoint}/rotate", {})
     run = await send(202, "POST", "/api/deliveries/resend", {"since": "2026-01-31T10:00:00Z"})
@@ -177,10 +194,15 @@ async def test_nothing_about_endpoints_and_keys_violates_the_document(send: Clie
     project = (await send(201, "POST", "/api/projects", {"name": "shop"}))["id"]
     await send(200, "GET", f"/api/projects/{project}")
     await send(200, "PATCH", f"/api/projects/{project}", {"name": "store"})
+    await send(200, "POST", f"/api/projects/{project}/rotate", {})
     key = (await send(201, "POST", "/api/keys", {"name": "app", "scopes": ["read"]}))["id"]
     for owner in (f"/api/projects/{project}", f"/api/keys/{key}"):
         await send(200, "PUT", f"{owner}/budgets", {"jobsPerDay": 5})
         await send(200, "GET", f"{owner}/budgets")
+        raised = {"jobsPerDay": 9, "until": "2100-01-01T00:00:00Z"}
+        await send(200, "POST", f"{owner}/budgets/raise", raised)
+    for path in ("/api/projects", "/api/keys", f"/api/attention?project={project}"):
+        await send(200, "GET", path)
     await send(200, "GET", f"/api/keys/{key}")
     await send(200, "POST", f"/api/keys/{key}/rotate", {})
     await send(200, "POST", f"/api/keys/{key}/revoke")

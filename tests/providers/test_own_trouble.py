@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 
 import pytest
-from aiohttp import ClientConnectionError
+from aiohttp import ClientConnectionError, ClientConnectorDNSError
+from aiohttp.client_reqrep import ConnectionKey
 
 from reelhook.domain.report import NotSent
 from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.local_errors import is_local_error
 from reelhook.providers.openai.provider import OpenAI
+
+KEY = ConnectionKey("provider.example", 443, True, True, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +26,7 @@ from reelhook.providers.openai.provider import OpenAI
         OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"),
         OSError(errno.ENETUNREACH, "Network is unreachable"),
         socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
+        ClientConnectorDNSError(KEY, OSError(errno.EINVAL, "Invalid argument")),
         MemoryError(),
         RuntimeError("can't start new thread"),
     ],

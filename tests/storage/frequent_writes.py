@@ -11,6 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from reelhook.domain.api_key import ApiKey
 from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.budget import BudgetLimits, project_owner
 from reelhook.domain.caller import DEFAULT_PROJECT, Caller
@@ -18,6 +19,7 @@ from reelhook.domain.client_call import ClientCall
 from reelhook.domain.delivery import Attempt, Delivery
 from reelhook.domain.endpoint import Disabled, Endpoint, url_id
 from reelhook.domain.job import SUBMISSION_UNKNOWN, Job
+from reelhook.domain.media import File, reference
 from reelhook.domain.price import Price
 from reelhook.domain.report import Progress, Report
 from reelhook.domain.reservation import bill_of
@@ -25,10 +27,12 @@ from reelhook.domain.schedule import RetrySchedule
 from reelhook.ports import SOLE_HOLDER, Change, ClientTry, IdempotencyKey, NewJob, Settlement
 from reelhook.storage.operation import ConflictKeys, Operation, Statement
 from reelhook.storage.operations import (
+    api_keys,
     budgets,
     conflict_keys,
     delivery_writes,
     endpoint_writes,
+    files,
     in_doubt,
     job_writes,
 )
@@ -42,11 +46,14 @@ from reelhook.storage.operations.rows import (
     job_of,
 )
 
+from .samples import CAT, FAILED, FINISHED, GONE, NOW, OK, REFUSED, change, new
 from .samples import ENDPOINT as REGISTERED
-from .samples import FAILED, FINISHED, GONE, NOW, OK, REFUSED, change, new
 
 SHARED_URL, OWN_URL, BROKEN_URL = (f"https://{name}.example/" for name in ("all", "own", "broken"))
 PENDING, SUBMITTING, UNRESOLVED = ("job_a", "job_b", "job_c"), ("job_s", "job_t"), ("job_u",)
+UNPREPARED, WAITING = ("job_p", "job_q"), ("job_v", "job_w")
+FOX = File("image/png", b"\x89PNG fox")
+KEYS = tuple(ApiKey(f"key_{n}", "default", f"{n}", "rh", frozenset(), None, (), NOW) for n in "12")
 VIDEOS = ("video_a", "video_x", "video_y")
 BUDGET = project_owner("default")
 COUNTING = BudgetLimits(money_per_day={"USD": 1_000_000_000})
@@ -105,6 +112,14 @@ def prepared() -> Operation[Snapshot]:
         yield from _recorded(job.apply(Progress(running=True, percent=40), NOW))
     for job_id in SUBMITTING:
         yield from _submitting(new(job_id, urls=(SHARED_URL,)))
+    yield from files.keep(DEFAULT_PROJECT, [FOX], NOW)
+    for job_id in (*WAITING, *UNPREPARED):
+        since = NOW if job_id in UNPREPARED else None
+        made = new(job_id, urls=(SHARED_URL,))
+        made = replace(made, job=replace(made.job, unprepared_since=since), prices=(PRICE,))
+        yield from job_writes.create(made)
+    for key in KEYS:
+        yield from api_keys.create(key, f"hash of {key.id}")
     for job_id in UNRESOLVED:
         job = yield from _submitting(new(job_id, urls=(SHARED_URL,)))
         yield from _recorded(job.fail(SUBMISSION_UNKNOWN, "No one knows", NOW))
@@ -150,15 +165,26 @@ def _snapshot() -> Operation[Snapshot]:
 
 def writes(known: Snapshot) -> st.SearchStrategy[Write]:
     """Any frequent write."""
-    return st.one_of(
-        creates(),
-        records(known),
-        acceptances(known),
-        settlements(known),
-        client_calls(),
-        st.builds(_check, st.sampled_from((*PENDING, *SUBMITTING)), times()),
-        st.builds(_closing, st.sampled_from((*UNRESOLVED, "job_a")), times()),
-    )
+    return st.one_of(*by_method(known).values())
+
+
+def by_method(known: Snapshot) -> dict[str, st.SearchStrategy[Write]]:
+    """Return the frequent writes by the methods of the store that make them."""
+    return {
+        "_create": creates(),
+        "record": records(known) | beginnings(known),
+        "accept": acceptances(known),
+        "settle": settlements(known),
+        "use_job": client_calls("use"),
+        "lose_response": client_calls("lose"),
+        "refuse_call": client_calls("refuse"),
+        "record_check": st.builds(_check, st.sampled_from((*PENDING, *SUBMITTING)), times()),
+        "close_doubt": st.builds(_closing, st.sampled_from((*UNRESOLVED, "job_a")), times()),
+        "record_prepared": st.builds(
+            _preparing, st.just(known), st.sampled_from((*UNPREPARED, *WAITING)), times()
+        ),
+        "record_api_key_use": st.builds(_using, st.sampled_from([key.id for key in KEYS]), times()),
+    }
 
 
 def times() -> st.SearchStrategy[int]:
@@ -199,14 +225,13 @@ def client_tries(call_id: str) -> st.SearchStrategy[ClientTry]:
 
 
 @st.composite
-def client_calls(draw: st.DrawFn) -> Write:
+def client_calls(draw: st.DrawFn, name: str) -> Write:
     one = draw(client_tries("call_3"))
     arguments = {
         "use": (one.hash, PENDING[0]),
         "lose": (one, PENDING[0]),
         "refuse": (replace(one, call=replace(one.call, count=one.call.count or 0)),),
     }
-    name = draw(st.sampled_from(sorted(arguments)))
     operation, keys = CALL_WRITES[name]
     return Write(name, arguments[name], operation, keys)
 
@@ -214,10 +239,28 @@ def client_calls(draw: st.DrawFn) -> Write:
 @st.composite
 def records(draw: st.DrawFn, known: Snapshot) -> Write:
     job_ids = draw(st.lists(st.sampled_from(PENDING), min_size=1, max_size=2, unique=True))
-    reports = [draw(st.sampled_from(REPORTS)) for _ in job_ids]
-    pairs = zip(job_ids, reports, strict=True)
+    reports = [draw(st.none() | st.sampled_from(REPORTS)) for _ in job_ids]
+    pairs = zip((known.jobs[job_id] for job_id in job_ids), reports, strict=True)
     now = draw(times())
-    return _recording([change(known.jobs[job_id].apply(report, now)) for job_id, report in pairs])
+    return _recording(
+        [
+            change(
+                job.fail("expired", "Too old", now) if report is None else job.apply(report, now)
+            )
+            for job, report in pairs
+        ]
+    )
+
+
+@st.composite
+def beginnings(draw: st.DrawFn, known: Snapshot) -> Write:
+    """Intents to submit, and the end of jobs that wait for their files."""
+    job_ids = draw(st.lists(st.sampled_from(WAITING), max_size=2, unique=True))
+    now = draw(times())
+    changes = [change((known.jobs[job_id].submitting(now), ())) for job_id in job_ids]
+    gone = draw(st.sampled_from([(), *[(job_id,) for job_id in UNPREPARED]]))
+    changes += [change(known.jobs[one].fail("image_unavailable", "404", now)) for one in gone]
+    return _recording(changes or [change((known.jobs[WAITING[0]].submitting(now), ()))])
 
 
 def recording(known: Snapshot, job_id: str) -> Write:
@@ -282,4 +325,15 @@ def _check(job_id: str, now: int) -> Write:
 
 
 def _closing(job_id: str, now: int) -> Write:
-    return Write("close_doubt", (job_id, now), in_doubt.abandon, conflict_keys.of_job)
+    return Write("close_doubt", (job_id, now), in_doubt.abandon, conflict_keys.of_doubt)
+
+
+def _preparing(known: Snapshot, job_id: str, now: int) -> Write:
+    request = replace(CAT, image=reference(FOX.hash))
+    arguments = (known.jobs[job_id].prepared(now), request, None)
+    return Write("record_prepared", arguments, files.prepared, conflict_keys.of_prepared)
+
+
+def _using(key_id: str, now: int) -> Write:
+    use, keys = api_keys.record_use, api_keys.conflict_keys_of_use
+    return Write("record_api_key_use", (key_id, now), use, keys)

@@ -11,8 +11,8 @@ import pytest
 from reelhook.storage.postgres import driver as postgres
 from reelhook.storage.schema import migrate as migrations
 
-_OWN = os.environ.get("PYTEST_XDIST_WORKER", "alone")
-"""The owner of these databases, since parallel tests may share a server."""
+_OWN = f"{os.environ.get('TEST_PART', 'all')}_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+"""The owner of these databases: parallel tests may share a server, see `PARTS` in the Makefile."""
 _TEMPLATE = f"reelhook_migrated_{_OWN}"
 _numbers = count(1)
 _migrated: set[str] = set()

@@ -20,6 +20,11 @@ CHANGED: dict[str, set[str] | None] = {
     "idempotency_keys": None,
     "client_calls": None,
     "reservations": None,
+    "job_files": None,
+    "late_checks": None,
+    "archive": None,
+    "turns": None,
+    "api_keys": {"last_used_at"},
     "endpoints": {
         "next_at",
         "failures",
@@ -31,6 +36,14 @@ CHANGED: dict[str, set[str] | None] = {
         "disabled_at",
     },
 }
+COMMUTING = {
+    "spending",  # increments; the limits are conditions of the write itself
+    "job_metadata",  # rows of a new job, which others find by its committed row
+    "notices",  # the first one of a sum wins
+    "event_bodies",  # rows of a new delivery
+    "audit",
+}
+"""Other tables that frequent writes change, without a key."""
 _SOURCE = re.compile(r"\b(?:FROM|JOIN|UPDATE|INTO) (\w+)(?: (?!SET\b|WHERE\b|ON\b|JOIN\b)(\w+))?")
 _EQUAL = re.compile(r"(?:\b(\w+)\.)?\b(\w+) = \?(\d+)")
 _INSERT = re.compile(r"\s*INSERT INTO (\w+) \(([^)]*)\) VALUES \((.*)\)")
@@ -64,6 +77,8 @@ class Recorder:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
+        self.written: set[str] = set()
+        """The tables in which anything was written."""
 
     def demands(self, operation: Operation[Any]) -> list[Demand]:
         """Run an operation; return what it demands. What it raises ends it."""
@@ -91,8 +106,10 @@ class Recorder:
         noted: dict[tuple[str, bool], set[str]] = {}
 
         def note(action: int, table: str | None, column: str | None, *_: str | None) -> int:
+            written = action in _ACTIONS and action != apsw.SQLITE_READ
+            if table is not None and written:
+                self.written.add(table)
             if table is not None and table in CHANGED and action in _ACTIONS:
-                written = action != apsw.SQLITE_READ
                 noted.setdefault((table, written), set()).add(column or "*")
             return apsw.SQLITE_OK
 
@@ -127,8 +144,12 @@ class Recorder:
                 return {("provider", access.value("provider_job_id"))}
             case "deliveries":
                 return {access.value("job_id") or self._job_of(access.value("id"))}
-            case "events" | "reservations":
+            case "events" | "reservations" | "job_files" | "late_checks" | "archive":
                 return {access.value("job_id")}
+            case "turns":
+                return {("turns", access.value("account"))}
+            case "api_keys":
+                return {("api_key", access.value("id"))}
             case "idempotency_keys":
                 return {("idempotency", access.value("key"))}
             case "client_calls":

@@ -11,11 +11,29 @@ from reelhook.storage.store import Store
 
 from .budgets import limited, limits, priced, usd
 from .conftest import Sql
-from .samples import ENDPOINT, NOW, REFUSED, due_now, new, settled, stored, telling
+from .samples import (
+    ACCOUNT,
+    ENDPOINT,
+    FINISHED,
+    NOW,
+    REFUSED,
+    due_now,
+    moved,
+    new,
+    queued,
+    settled,
+    stored,
+    telling,
+)
 
 SECOND, HOUR = 1000, 3_600_000
 LONGEST = LongestWaits(
-    retries=(0, 6000, 36_000), retry_after=24 * HOUR, probe=300_000, submit=20_000
+    retries=(0, 6000, 36_000),
+    retry_after=24 * HOUR,
+    probe=300_000,
+    submit=20_000,
+    file=600_000,
+    check=24 * HOUR,
 )
 
 
@@ -83,3 +101,19 @@ async def test_a_probe_is_due(store: Store, sql: Sql) -> None:
     await sql("UPDATE endpoints SET probe_due_at = ?1, next_at = ?1", NOW + HOUR)
     await store.repair_due_times(NOW, LONGEST)
     assert await sql("SELECT probe_due_at, next_at FROM endpoints") == [(NOW, 0)]
+
+
+@pytest.mark.parametrize(("back", "repaired"), [(0, False), (400 * 24 * HOUR, True)])
+async def test_a_paid_video_is_fetched_or_looked_at_once_more(
+    store: Store, sql: Sql, back: int, repaired: bool
+) -> None:
+    job = await queued(store, new("done"), "video_1")
+    await moved(store, job.apply(FINISHED, NOW))
+    file = await store.archived_file("done")
+    assert file is not None
+    assert await store.record_file(file.postponed(NOW + 5 * SECOND + back))
+    job = await queued(store, new("given up"), "video_2")
+    await moved(store, job.fail("expired", "It took too long", NOW + back))
+    await store.repair_due_times(NOW, LONGEST)
+    assert bool(await store.files_to_archive(ACCOUNT, NOW, 9)) == repaired
+    assert bool(await store.late_checks(ACCOUNT, NOW, 9)) == repaired

@@ -26,7 +26,20 @@ from reelhook.storage.postgres.pipeline import Pipeline
 from reelhook.storage.sqlite.driver import connect
 from reelhook.storage.sqlite.group_commit import run
 
-from .frequent_writes import BROKEN_URL, BUDGET, PRICE, Snapshot, Write, prepared, writes
+from .frequent_writes import (
+    BROKEN_URL,
+    BUDGET,
+    PENDING,
+    PRICE,
+    SUBMITTING,
+    UNPREPARED,
+    UNRESOLVED,
+    WAITING,
+    Snapshot,
+    Write,
+    prepared,
+    writes,
+)
 from .postgres_databases import emptied_database
 from .samples import NOW, new
 
@@ -47,9 +60,16 @@ DUMPS = {
     "idempotency_keys": "SELECT holder, key, job_id FROM idempotency_keys ORDER BY holder, key",
     "client_calls": "SELECT hash, id, job_id, answered, answered_at, lost FROM client_calls"
     " ORDER BY hash, id",
+    "job_files": "SELECT * FROM job_files ORDER BY job_id, hash",
+    "late_checks": "SELECT * FROM late_checks ORDER BY job_id",
+    "archive": "SELECT job_id, account, state, due_at FROM archive ORDER BY job_id",
+    "turns": "SELECT * FROM turns ORDER BY account, project",
+    "api_keys": "SELECT id, last_used_at FROM api_keys ORDER BY id",
     "endpoints": "SELECT id, next_at, disabled, disabled_at, health_version, failures,"
     " failing_since, probe_due_at, probe_milliseconds, ramp FROM endpoints ORDER BY id",
 }
+RESERVED = len((*PENDING, *SUBMITTING, *UNRESOLVED, *UNPREPARED, *WAITING))
+"""The number of prepared jobs, each of which has reserved its price."""
 GENERATED = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -203,7 +223,7 @@ def test_concurrent_writes_without_a_common_key_are_as_if_run_in_turn(
 @pytest.mark.parametrize("room", [0, 1, 2])
 def test_concurrent_creates_share_what_a_budget_has_left(runner: Runner, room: int) -> None:
     """No common key is declared: the limits are conditions of the write itself."""
-    full = BudgetLimits(money_per_day={"USD": (6 + room) * 500_000})
+    full = BudgetLimits(money_per_day={"USD": (RESERVED + room) * 500_000})
     creates = [
         Write("create", (replace(new(name), prices=(PRICE,)),), job_writes.create, of_new)
         for name in ("job_1", "job_2", "job_3")
@@ -213,7 +233,9 @@ def test_concurrent_creates_share_what_a_budget_has_left(runner: Runner, room: i
         *limiting, concurrently([attempted(one.make()) for one in creates])
     )
     assert results.count(OverBudgetError) == len(creates) - room
-    assert ("project:default", "2026-01-01", "USD", (6 + room) * 500_000, 0) in rows["spending"]
+    assert ("project:default", "2026-01-01", "USD", (RESERVED + room) * 500_000, 0) in rows[
+        "spending"
+    ]
 
 
 def test_two_writes_that_hide_their_common_key_are_found_out(runner: Runner) -> None:

@@ -1,5 +1,6 @@
 """The declared conflict keys cover what a frequent write reads and writes."""
 
+import inspect
 import shutil
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
@@ -22,17 +23,19 @@ from reelhook.storage.operations import (
 )
 from reelhook.storage.sqlite.driver import connect
 from reelhook.storage.sqlite.group_commit import run
+from reelhook.storage.store import Store
 
 from .frequent_writes import (
     Snapshot,
     Write,
     accepting,
+    by_method,
     prepared,
     recording,
     settling,
     writes,
 )
-from .recorded_rows import Access, Demand, Recorder
+from .recorded_rows import CHANGED, COMMUTING, Access, Demand, Recorder
 from .samples import new
 
 # A new event reopens the breaker of a job's own URL that was disabled as failing. Which endpoint
@@ -68,9 +71,11 @@ class Stage:
             return []  # it runs alone
         self._connection.execute("BEGIN")
         try:
-            demands = Recorder(self._connection).demands(write.make())
+            recorder = Recorder(self._connection)
+            demands = recorder.demands(write.make())
         finally:
             self._connection.execute("ROLLBACK")
+        assert recorder.written <= CHANGED.keys() | COMMUTING
         assert demands
         keys = set(write.keys)
         return [one for one in demands if not one.keys & keys and not is_exempt(write, one.access)]
@@ -96,6 +101,28 @@ def test_the_declared_keys_cover_what_a_write_reads_and_writes(
     stage: Stage, data: st.DataObject
 ) -> None:
     assert stage.undeclared(data.draw(writes(stage.known))) == []
+
+
+def declarations() -> dict[str, tuple[object, object]]:
+    """Return the operation and the declared keys of each of the store's frequent writes."""
+    methods = inspect.getmembers(Store, inspect.isfunction)
+    found = {name: inspect.getclosurevars(method).nonlocals for name, method in methods}
+    return {
+        name: (names["operation"], names["conflict_keys"])
+        for name, names in found.items()
+        if names.get("conflict_keys") is not None
+    }
+
+
+@settings(
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_each_write_that_declares_keys_is_tried_here_with_these_keys(
+    stage: Stage, data: st.DataObject
+) -> None:
+    made = {name: data.draw(one) for name, one in by_method(stage.known).items()}
+    assert {name: (one.operation, one.declared) for name, one in made.items()} == declarations()
 
 
 # -- wrong declarations are detected ---------------------------------------------------------------

@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
-from reelhook.domain.errors import IdempotencyKeyReusedError, StoreError
+from reelhook.domain.errors import (
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    StoreError,
+)
 from reelhook.domain.media import File, reference
+from reelhook.domain.problem import Problem
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.upload import UploadsFullError
 from reelhook.ports import Created, DataRemoval, IdempotencyKey, NewJob, Position, Removal
@@ -19,7 +24,7 @@ from reelhook.storage.store import Store
 from reelhook.storage.storing_files import TRIES, create_with_files
 
 from .conftest import Sql
-from .samples import ACCOUNT, CAT, FINISHED, NOW, moved, new, queued
+from .samples import ACCOUNT, CAT, FINISHED, NOW, moved, new, queued, take
 
 FOX = File("image/png", b"\x89PNG\r\n\x1a\n\0fox")
 OWL = File("image/jpeg", b"\xff\xd8\xffowl" * 100)
@@ -111,7 +116,7 @@ async def test_a_file_that_is_removed_before_its_job_is_stored_is_stored_again(
             assert await swept(store, NOW + 1) == 1
 
     kept: list[int] = []
-    remove = store._remove_unused_files
+    remove = store.remove_unused_files
     created = await create_with_files(job_with("job_1", FOX), store._create, keep, remove)
     assert created == Created("job_1")
     assert len(kept) == 2
@@ -127,6 +132,15 @@ async def test_a_file_that_is_removed_before_its_job_is_stored_is_stored_again(
     with pytest.raises(FilesGoneError):
         await store._create(job_with("job_2", OWL))
     assert (await sql("SELECT count(*) FROM jobs"))[0][0] == 1
+
+
+async def test_an_upload_that_is_gone_is_refused_by_its_field(store: Store, sql: Sql) -> None:
+    request = with_files(FOX, OWL)  # the fox came with the request, the owl was an upload
+    with pytest.raises(InvalidRequestError) as caught:
+        await store.create(replace(new("job_1", request=request), files=(FOX,)))
+    assert (caught.value.field, caught.value.code) == ("reference_images.0", "invalid_request")
+    assert caught.value.problem is Problem.UNKNOWN_UPLOAD
+    assert await stored_hashes(sql) == []
 
 
 async def test_many_jobs_with_the_same_file_at_once_all_get_it(store: Store, sql: Sql) -> None:
@@ -216,14 +230,18 @@ async def test_a_waiting_job_gets_its_files_once_and_is_submitted_after_that(
     job = new("job_1", request=waiting)
     await store.create(replace(job, job=replace(job.job, unprepared_since=NOW)))
     assert (await store.jobs_to_submit(ACCOUNT, NOW + 9, 9))[0] == []
-    assert await store.jobs_to_prepare(ACCOUNT, 9) == ["job_1"]
+    assert await store.jobs_to_prepare(ACCOUNT, NOW + 1, 9) == []
+    assert await store.jobs_to_prepare(ACCOUNT, NOW, 9) == ["job_1"]
     read = (await store.job("job_1")).job
     request = replace(CAT, image=reference(FOX.hash))
     assert not await store.record_prepared(read.prepared(NOW + 1), request, None)
     await store.keep_files("default", [FOX], NOW)
-    assert await store.record_prepared(read.prepared(NOW + 1), request, None)
+    (lease,) = await take(store, [f"account:{ACCOUNT}"], "worker_1")
+    lost = replace(lease, epoch=lease.epoch - 1)
+    assert not await store.record_prepared(read.prepared(NOW + 1), request, lost)
+    assert await store.record_prepared(read.prepared(NOW + 1), request, lease)
     assert not await store.record_prepared(read.prepared(NOW + 1), request, None)
-    assert await store.jobs_to_prepare(ACCOUNT, 9) == []
+    assert await store.jobs_to_prepare(ACCOUNT, 0, 9) == []
     [due], _ = await store.jobs_to_submit(ACCOUNT, NOW + 9, 9)
     assert due.request.image == reference(FOX.hash)
     assert await swept(store, NOW + DAY) == 0

@@ -1,6 +1,7 @@
 """The pause and the status of accounts, which all processes share, on both databases."""
 
 from reelhook.domain.account_status import HEALTHY, AccountStatus
+from reelhook.domain.worker import WorkerLeases
 from reelhook.ports import AccountRecord, Lease
 from reelhook.storage.store import Store
 

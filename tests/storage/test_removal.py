@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reelhook.domain.archive import FileState
+from reelhook.domain.errors import JobNotFoundError
 from reelhook.domain.event import DAY_MILLISECONDS
 from reelhook.domain.keeping import FileLimits
 from reelhook.domain.project import DEFAULT, Project
@@ -78,6 +79,21 @@ async def test_the_oldest_files_are_removed_above_a_size(store: Store) -> None:
         ("shop_0", own),
     ]
     assert DEFAULT.archive_keep_days is None
+
+
+async def test_a_job_is_kept_while_its_file_is_being_fetched_or_waits_for_the_store(
+    store: Store,
+) -> None:
+    for job_id in ("tried", "untouched"):
+        job = await queued(store, new(job_id, urls=()), f"video_{job_id}")
+        await moved(store, job.apply(FINISHED, NOW))
+    tried = await store.archived_file("tried")
+    assert tried is not None
+    assert await store.record_file(tried.postponed(LATER + 1))
+    await store.remove_jobs((), LATER, LATER)
+    assert (await store.job("tried")).job.id == "tried"
+    with pytest.raises(JobNotFoundError):  # there is no archive that fetches its file
+        await store.job("untouched")
 
 
 async def test_a_deleted_job_leaves_its_objects_in_the_queue(store: Store) -> None:

@@ -96,6 +96,27 @@ async def test_a_job_whose_webhook_waits_is_kept_but_not_for_ever(store: Store, 
     assert await job_ids(sql) == []
 
 
+async def test_a_job_whose_file_is_still_being_fetched_is_kept_but_not_for_ever(
+    store: Store, sql: Sql
+) -> None:
+    """Its video is paid for, and nowhere else."""
+    await ended(store, "a")
+    await delivered(sql, "a")
+    file = await store.archived_file("a")
+    assert file is not None
+    assert await store.record_file(file.failed("The provider is down", NOW + DAY))
+    assert await remove_jobs(store, NOW + DAY) == 0
+    assert await remove_jobs(store, NOW + 2 * DAY) == 1  # nobody has tried for a day
+
+
+async def test_a_job_that_is_looked_at_once_more_is_kept(store: Store, sql: Sql) -> None:
+    job = await queued(store, new("a", urls=()), "video_a")
+    await moved(store, job.fail("expired", "It took too long", NOW))
+    assert await remove_jobs(store, NOW + DAY) == 0
+    await sql("DELETE FROM late_checks")
+    assert await remove_jobs(store, NOW + DAY) == 1
+
+
 async def test_many_jobs_go_in_batches_that_pass_over_what_is_kept(store: Store, sql: Sql) -> None:
     await ended(store, "waiting")
     for number in range(5):

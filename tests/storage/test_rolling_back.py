@@ -126,6 +126,29 @@ async def test_a_waiting_job_ends_with_an_event_when_what_it_asked_for_is_lost(
         assert len(ended.events) == len(names)
 
 
+async def test_a_job_that_waits_for_the_video_of_another_ends_and_its_budget_is_released(
+    target: Path | str,
+) -> None:
+    fields: dict[str, dict[str, Any]] = {
+        "frame": {"image": "job:job_1"},
+        "video": {"reference_videos": ("job:job_1",)},
+        "plain": {"image": "https://example.com/anna.png"},
+    }
+    async with store_on(target) as store:
+        await store.set_budget("project:default", BudgetLimits(jobs_in_flight=9), NOW, bill_of)
+        for name, asked in fields.items():
+            made = new(name, request=replace(CAT, **asked))
+            waiting = replace(made.job, unprepared_since=NOW)
+            await store.create(replace(made, job=waiting, prices=(None,)))
+    go_back(target, "0017_archive")
+    migrations.migrate(target)
+    async with store_on(target) as store:
+        codes = {name: (await store.job(name)).job.code for name in fields}
+        assert codes == {"frame": "rolled_back", "video": "rolled_back", "plain": None}
+        state = await store.budget("project:default", NOW)
+        assert state.sums["now", JOBS].reserved == 1
+
+
 async def test_what_a_waiting_job_had_reserved_is_released_when_it_ends(
     target: Path | str,
 ) -> None:

@@ -12,7 +12,7 @@ from reelhook.domain.job import Job
 from reelhook.ports import Created, Destination
 from reelhook.storage.store import Store
 
-from .samples import ENDPOINT, NOW, URL, moved, new, queued, submitting
+from .samples import ACCOUNT, ENDPOINT, NOW, URL, moved, new, queued, registered, submitting
 
 
 async def unknown(store: Store, job_id: str, *, at: int = NOW) -> Job:
@@ -125,3 +125,14 @@ async def test_a_doubt_is_adopted_from_once(store: Store) -> None:
     assert (await store.counts())["queued"] == 1
     assert not await store.close_doubt("job_1", NOW + 1)
     assert not (await store.job("job_1")).job.in_doubt_now
+
+
+async def test_a_video_of_another_account_s_job_is_not_adopted_again(store: Store) -> None:
+    """Accounts of one server have the same videos: it would be counted twice."""
+    await unknown(store, "job_1")
+    await store.create(registered("job_2", "video_1"))
+    made = new("job_3", account="acme_2")
+    adopted = replace(made.job, adopted_from="job_1").accept("video_1", NOW)
+    made = replace(made, job=adopted, sharing=(ACCOUNT,))
+    assert await store.create(made) == Created("job_2", replayed=True)
+    assert (await store.job("job_1")).job.in_doubt_now

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateways import AT_ONCE, Gateway, gateway
+from gateways import AT_ONCE, Gateway, gateway, until
+from moto_bucket import BUCKET, moto_bucket, variables
 from playwright.async_api import Browser, Page, Request, async_playwright
 from receivers import receiver
 
@@ -90,6 +91,39 @@ async def test_a_job_appears_moves_and_plays_without_a_reload(tmp_path: Path) ->
         assert await page.evaluate("document.querySelector('video').duration") > 0
         assert await page.evaluate("window.kept")
         assert (watched.foreign, watched.wrong) == ([], [])
+
+
+async def test_the_player_shows_a_video_whose_downloads_lead_to_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with moto_bucket() as url:
+        for name, value in variables(url).items():
+            monkeypatch.setenv(name, value)
+        options: dict[str, Any] = {
+            "archive_url": f"s3://{BUCKET}",
+            "archive_redirect": True,
+            "api_key": KEY,
+            "headers": BEARER,
+        }
+        async with gateway(tmp_path, AT_ONCE, **options) as server, browser() as one:
+            job = await server.submit("A fox in a bucket")
+            link = f"/api/sora/videos/{job}"
+
+            async def leads_to_the_store(path: str) -> bool:
+                return (await server.get(path)).status == 302
+
+            await until(lambda: leads_to_the_store(f"{link}/download"))
+            await until(lambda: leads_to_the_store(f"{link}/poster"))
+            page = await one.new_page()
+            watched = Watched(page, server.url)
+            await log_in(page, server)
+            await page.goto(f"{server.url}/jobs/{job}")
+            await page.evaluate(LOADED)
+            await page.goto(f"{server.url}/archive")
+            image = page.locator("main img").first
+            await image.scroll_into_view_if_needed()
+            assert await image.evaluate("one => one.decode().then(() => one.naturalWidth)") > 0
+            assert (watched.foreign, watched.wrong) == ([], [])
 
 
 @pytest.mark.skipif("htmx.js" not in assets(), reason="npm was missing at the build")

@@ -2,10 +2,16 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browsing import HTML, browsing, new_key
 from gateways import AT_ONCE, gateway, until
+
+from reelhook.domain.api_key import token_hash
+from reelhook.doors.context import HttpOptions
+from reelhook.doors.sessions import SESSION_SECONDS, Sessions
+from reelhook.doors.web.login import network_of
 
 KEY = "a-long-random-text"
 BEARER = {"Authorization": f"Bearer {KEY}"}
@@ -67,6 +73,34 @@ async def test_the_tries_of_a_client_are_limited(tmp_path: Path) -> None:
         assert (await visitor.post("/login", {"key": KEY})).status == 429
 
 
+@pytest.mark.parametrize(
+    ("client", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_the_addresses_that_one_client_can_choose_have_their_tries_together(
+    client: str, network: str
+) -> None:
+    assert network_of(client) == network
+
+
+async def test_a_browser_that_came_by_tls_gets_a_cookie_for_tls_alone(tmp_path: Path) -> None:
+    async with gateway(tmp_path, api_key=KEY) as server, browsing(server) as visitor:
+        await visitor.get("/login")
+        plain = await visitor.post("/login", {"key": KEY})
+        assert "secure" not in plain.headers["Set-Cookie"].lower()
+        # A proxy that says nothing about the scheme.
+        origin = server.url.replace("http:", "https:")
+        await visitor.get("/login")  # the form's token is that of the new session
+        reply = await visitor.post("/login", {"key": KEY}, origin=origin)
+        assert "secure" in reply.headers["Set-Cookie"].lower()
+
+
 async def test_a_session_ends_with_its_key(tmp_path: Path) -> None:
     async with gateway(tmp_path, api_key=KEY) as server, browsing(server) as visitor:
         made = await new_key(server, BEARER, scopes=["read"])
@@ -78,6 +112,36 @@ async def test_a_session_ends_with_its_key(tmp_path: Path) -> None:
             return (await visitor.get("/jobs")).status == 303
 
         await until(ended, seconds=1)
+
+
+@pytest.mark.parametrize("page", ["/", "/jobs", "/webhooks", "/system"])
+async def test_an_open_page_ends_with_its_key(tmp_path: Path, page: str) -> None:
+    async with gateway(tmp_path, api_key=KEY) as server, browsing(server) as visitor:
+        made = await new_key(server, BEARER, scopes=["read"])
+        await visitor.log_in(made["key"])
+        async with visitor.session.get(f"{server.url}{page}?live=stream") as stream:
+            assert await stream.content.readline() == b": following\n"
+            await server.post(f"/api/keys/{made['id']}/revoke", headers=BEARER)
+            async with asyncio.timeout(2):
+                await stream.read()
+
+
+@pytest.mark.parametrize("role", ["operator", "read"])
+async def test_an_open_page_ends_with_its_session(tmp_path: Path, role: str) -> None:
+    async with gateway(tmp_path, api_key=KEY) as server, browsing(server) as visitor:
+        made = await new_key(server, BEARER, scopes=["read"])
+        key_hash = None if role == "operator" else token_hash(made["key"])
+        app: Any = server.hook.asgi
+        options: HttpOptions = app.state.options
+        sessions = Sessions(options.access)
+        began_at = options.clock.now() - SESSION_SECONDS * 1000 + 400
+        cookies = {sessions.cookie: sessions.begin(key_hash, began_at).text}
+        path = f"{server.url}/jobs?live=stream"
+        async with visitor.session.get(path, cookies=cookies) as stream:
+            assert await stream.content.readline() == b": following\n"
+            async with asyncio.timeout(5):
+                await stream.read()
+        assert (await server.get("/jobs", headers=HTML, cookies=cookies)).status == 303
 
 
 async def test_a_session_of_another_api_key_is_none(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ BEARER = {"Authorization": f"Bearer {KEY}"}
 ROLES = ("read", "submit", "operate", "admin", "operator")
 RANK = {role: rank for rank, role in enumerate(ROLES)}
 XSS = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'{{7*7}}"
-OPEN = {"/login", "/logout", "/theme", "/static/{name}"}
+OPEN = {"/login", "/logout", "/theme"}
 
 
 def page_routes() -> dict[str, APIRoute]:
@@ -85,8 +85,9 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
 async def test_every_page_needs_a_session_except_these() -> None:
     routes = page_routes().values()
     policies = {one.path: one.policy for one in routes if isinstance(one, PolicyRoute)}
-    assert {path for path, policy in policies.items() if policy is Policy.OPEN} == OPEN
-    assert {policies[path] for path in policies.keys() - OPEN} == {Policy.PAGE}
+    assert {path for path, policy in policies.items() if policy is Policy.OPEN_PAGE} == OPEN
+    assert policies["/static/{name}"] is Policy.OPEN
+    assert {policies[path] for path in policies.keys() - OPEN - {"/static/{name}"}} == {Policy.PAGE}
 
 
 READ = [label for label, one in page_routes().items() if need_of(one) and label[:3] == "GET"]

@@ -14,6 +14,7 @@ from reelhook.core.recording import Recording
 from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.callback import CallbackAddresses
+from reelhook.domain.file_address import FileAddresses
 from reelhook.frames.process import ProcessFrames
 from reelhook.ports import Clock, Frames, MediaFetch, Objects, Sender
 from reelhook.storage.store import Store
@@ -36,6 +37,7 @@ class Components:
     recording: Recording
     billing: Billing
     callbacks: CallbackAddresses
+    file_addresses: FileAddresses
     objects: Objects | None
     frames: Frames
     fetch: MediaFetch | None
@@ -54,6 +56,7 @@ def build_components(
     signals: Signals | None = None,
     emit: Emit | None = None,
     callbacks: CallbackAddresses | None = None,
+    file_addresses: FileAddresses | None = None,
     objects: Objects | None = None,
     frames: Frames | None = None,
     fetch: MediaFetch | None = None,
@@ -64,7 +67,8 @@ def build_components(
 
     `formats` render the bodies of webhooks. Without `objects` there is no archive. Without `fetch`
     providers fetch the files that requests name by addresses. Without `emit` every fact becomes a
-    log line. Without `callbacks` no provider gets a callback address.
+    log line. Without `callbacks` no provider gets a callback address, and without `file_addresses`
+    none fetches a file from here.
     """
     signals, emit = signals or Signals(), emit or emitter(log_fact)
     billing = Billing(accounts.providers, accounts.catalog)
@@ -84,6 +88,7 @@ def build_components(
         frames=frames or ProcessFrames(),
         fetch=fetch,
         callbacks=callbacks or CallbackAddresses(settings.public_url, "", {}),
+        file_addresses=file_addresses or FileAddresses(),
         clock=clock or SystemClock(),
         random=random or SystemRandom(),
     )

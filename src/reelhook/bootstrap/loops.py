@@ -20,6 +20,7 @@ from reelhook.engine.polling.watch import Watch
 from reelhook.engine.runner import Loop
 from reelhook.engine.submitting.account_listing import AccountListing
 from reelhook.engine.submitting.fallback import Fallback
+from reelhook.engine.submitting.job_media import JobMedia
 from reelhook.engine.submitting.listing_delay import ListingDelay
 from reelhook.engine.submitting.paid_calls import PaidCalls
 from reelhook.engine.submitting.preparing import Preparing
@@ -76,9 +77,7 @@ def account_loops(
     submit = _submit(parts, leases, leased, listing, fallback, calls)
     return [
         submit,
-        Preparing(
-            parts.store, leased, parts.recording, parts.signals, parts.fetch, clock=parts.clock
-        ),
+        _preparing(parts, leased),
         AccountStatusPublisher(
             parts.store, lease, leased.health, account=account, clock=parts.clock
         ),
@@ -98,6 +97,25 @@ def account_loops(
         LateChecks(parts.store, leased, parts.recording, parts.pause, clock=parts.clock),
         *_archive(parts, leased, archive),
     ]
+
+
+def _preparing(parts: Components, leased: LeasedAccount) -> Preparing:
+    of_jobs = JobMedia(
+        parts.store,
+        parts.accounts.providers,
+        parts.objects,
+        parts.frames,
+        parts.settings.data_dir / "spool",
+    )
+    return Preparing(
+        parts.store,
+        leased,
+        parts.recording,
+        parts.signals,
+        parts.fetch,
+        of_jobs,
+        clock=parts.clock,
+    )
 
 
 def _archive(parts: Components, leased: LeasedAccount, archive: SharedArchive | None) -> list[Loop]:
@@ -125,7 +143,10 @@ def spool_loops(parts: Components, archive: SharedArchive | None) -> list[Loop]:
     """Return the loops over this machine's spool."""
     if archive is None:
         return []
-    return [SpoolUpkeep(parts.store, archive.spool, parts.signals, clock=parts.clock)]
+    upkeep = SpoolUpkeep(
+        parts.store, archive.spool, archive.objects, parts.signals, clock=parts.clock
+    )
+    return [upkeep]
 
 
 def maintenance_loops(parts: Components, lease: Lease) -> list[Loop]:
@@ -225,6 +246,9 @@ def _submit(
         max_age_hours=parts.settings.max_age_hours,
         may_send=partial(leases.good, leased.lease),
         callback_url=partial(parts.callbacks.url, leased.id),
+        file_address=lambda project, file: parts.file_addresses.address(
+            project, file, parts.clock.now()
+        ),
         emit=parts.emit,
         clock=parts.clock,
         random=parts.random,

@@ -34,6 +34,7 @@ from reelhook.domain.callback import CallbackAddresses
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Endpoint, EndpointKind
 from reelhook.domain.errors import ImageUrlRefusedError, WebhookUrlRefusedError
 from reelhook.domain.event import iso
+from reelhook.domain.file_address import FileAddresses
 from reelhook.doors.access import Access, KeyMade
 from reelhook.doors.app import create_app
 from reelhook.doors.compat.functions import Hook
@@ -42,6 +43,7 @@ from reelhook.doors.limits import KIB, MIB, Limits
 from reelhook.fetching.fetcher import MediaFetcher
 from reelhook.gateway import CauseSettings, Gateway, build_gateway
 from reelhook.guard.addresses import AddressPolicy, LookUp, check_registration
+from reelhook.guard.hosts import is_loopback
 from reelhook.guard.resolver import SystemLookUp
 from reelhook.guard.target import (
     SIGNED_URL_CHARACTERS_MAX,
@@ -119,6 +121,7 @@ async def _running(
             signals=signals,
             fetch=await stack.enter_async_context(_media_fetch(settings, policy, look_up)),
             callbacks=await _callbacks(settings, store, accounts, reachable=reachable),
+            file_addresses=await _file_addresses(settings, store, simulator_url),
             objects=await open_objects(settings),
         )
         await _keep_default_endpoint(settings, store, parts.clock)
@@ -225,8 +228,20 @@ async def _callbacks(
         for account in accounts.catalog.accounts.values()
         if reachable and accounts.providers[account.id].traits.notifies
     }
-    key = await store.key(CALLBACK_KEY, secrets.token_hex(32))
-    return CallbackAddresses(settings.public_url, key, notifying)
+    return CallbackAddresses(settings.public_url, await _callback_key(store), notifying)
+
+
+async def _file_addresses(
+    settings: Settings, store: Store, simulator_url: str | None
+) -> FileAddresses:
+    """Return the addresses of files of requests; none if providers can't fetch from here."""
+    local = is_loopback(urlsplit(settings.public_url).hostname or "")
+    fetchable = simulator_url is not None or not local
+    return FileAddresses(settings.public_url if fetchable else None, await _callback_key(store))
+
+
+async def _callback_key(store: Store) -> str:
+    return await store.key(CALLBACK_KEY, secrets.token_hex(32))
 
 
 def build_process_gateway(parts: Components, process: str | None = None) -> Gateway:
@@ -240,6 +255,7 @@ def build_process_gateway(parts: Components, process: str | None = None) -> Gate
         providers=parts.accounts.providers,
         catalog=parts.accounts.catalog,
         callbacks=parts.callbacks,
+        file_addresses=parts.file_addresses,
         sender=parts.sender,
         signing=parts.signing,
         formats=parts.formats,
@@ -259,6 +275,7 @@ def build_process_gateway(parts: Components, process: str | None = None) -> Gate
             attempts_max=len(settings.retry_schedule.waits_seconds) + 1,
             archiving=parts.objects is not None,
         ),
+        archive_limits=settings.archive_limits,
         clock=parts.clock,
         random=parts.random,
         process=process,

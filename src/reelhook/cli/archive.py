@@ -3,6 +3,8 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,12 +16,12 @@ from reelhook.cli.archive_view import (
     file_document,
     files_text,
     gib,
-    removal_document,
     show_exported,
     show_files,
     show_findings,
 )
-from reelhook.cli.options import AsJson, DataDir
+from reelhook.cli.client import api_at
+from reelhook.cli.options import AsJson, DataDir, Url
 from reelhook.config import Settings
 from reelhook.domain.archive import FileState
 
@@ -98,32 +100,54 @@ def prune(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")
     ] = False,
+    url: Url = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Remove the files that are too old, or the oldest above the largest size.
 
-    A server does this once an hour. On SQLite the command needs the database for itself, except
-    with --dry-run.
+    A server does this once an hour. If one is running on SQLite, it removes them now, by its own
+    settings.
     """
-    from reelhook import bootstrap  # noqa: PLC0415 - as above
+    settings = Settings.load(url=url, data_dir=data_dir)
+    removed: list[dict[str, Any]] = []
 
-    settings = Settings.load(data_dir=data_dir)
-    removed: list[ExcessFile] = []
-
-    def note(file: "ExcessFile") -> None:
+    def note(file: dict[str, Any]) -> None:
         removed.append(file)
         if not as_json:
-            render.say(f"{file.job_id}\t{gib(file.size)}\t{file.reason}")
+            render.say(f"{file['jobId']}\t{gib(file['bytes'])}\t{file['reason']}")
 
-    asyncio.run(bootstrap.archived.prune(settings, _now(), note, dry_run=dry_run))
-    size = sum(file.size for file in removed)
+    asyncio.run(_prune(settings, note, dry_run=dry_run))
+    size = sum(file["bytes"] for file in removed)
     if as_json:
-        document: dict[str, Any] = {"dryRun": dry_run, "files": len(removed), "bytes": size}
-        render.say(json.dumps(document | {"removed": [removal_document(one) for one in removed]}))
+        document = {"dryRun": dry_run, "files": len(removed), "bytes": size, "removed": removed}
+        render.say(json.dumps(document))
         return
     verb = "would be removed" if dry_run else "removed"
     render.say(f"{files_text(len(removed))}, {gib(size)}, {verb}.")
+
+
+async def _prune(
+    settings: Settings, note: Callable[[dict[str, Any]], None], *, dry_run: bool
+) -> None:
+    """Remove files in the database, or have the server do so that owns it."""
+    from reelhook import bootstrap  # noqa: PLC0415 - as above
+    from reelhook.doors.native.archive import removed_response  # noqa: PLC0415 - as above
+
+    def noted(file: "ExcessFile") -> None:
+        note(removed_response(file).model_dump(by_alias=True))
+
+    try:
+        await bootstrap.archived.prune(settings, _now(), noted, dry_run=dry_run)
+    except bootstrap.archived.DatabaseOwnedError:
+        find = None if settings.api_key else partial(bootstrap.operator_key, settings)
+        async with api_at(settings.url, settings.api_key, find_operator_key=find) as api:
+            more = True
+            while more:
+                batch = (await api.post("/api/archive/prune")).value
+                more = batch["more"]
+                for file in batch["removed"]:
+                    note(file)
 
 
 def export(

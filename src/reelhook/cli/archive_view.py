@@ -18,7 +18,7 @@ from rich.progress import (
 
 from reelhook.cli import render
 from reelhook.domain.event import maybe_iso
-from reelhook.domain.keeping import GIB, ExcessFile
+from reelhook.domain.keeping import GIB
 from reelhook.telemetry.lines import printable
 
 if TYPE_CHECKING:
@@ -133,17 +133,6 @@ def _finding(one: "ObjectFinding") -> dict[str, Any]:
         "expectedSha256": one.expected,
         "foundSha256": one.found,
         "remedy": one.remedy,
-    }
-
-
-def removal_document(file: ExcessFile) -> dict[str, Any]:
-    """Return the JSON of a file that was, or would be, removed."""
-    return {
-        "jobId": file.job_id,
-        "project": file.project,
-        "bytes": file.size,
-        "storedAt": maybe_iso(file.stored_at),
-        "reason": file.reason,
     }
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import os
 import secrets
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import typer
 
 from reelhook.cli import render
 from reelhook.cli.client import Api, api_at, job_path
+from reelhook.cli.demo_dashboard import show_dashboard
 from reelhook.cli.demo_view import DemoView, demo_view
 from reelhook.domain.errors import ReelhookError
 from reelhook.telemetry import lines as logs
@@ -49,6 +51,13 @@ def demo(
             help="The provider to simulate: openai, ark, fal, replicate, runway or xai.",
         ),
     ] = "openai",
+    dashboard: Annotated[
+        bool,
+        typer.Option(
+            "--dashboard",
+            help="Show the dashboard with jobs in every state, until Ctrl-C; makes no file.",
+        ),
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the server's log too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -58,6 +67,11 @@ def demo(
     temporary database. Exit 0 only if the video can be decoded and the job's final webhook
     arrived exactly once.
     """
+    if dashboard:
+        with Path(os.devnull).open("w") as nowhere:
+            logs.configure(verbose, sys.stderr if verbose else nowhere)
+            asyncio.run(show_dashboard(as_json=as_json))
+        return
     _check_provider(provider)
     _check_writable(output)
     log = io.StringIO()

@@ -1,7 +1,11 @@
 """Output of the demo: a bar and colour on a terminal, plain lines elsewhere, or nothing."""
 
+import os
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.progress import Progress
@@ -19,6 +23,12 @@ if TYPE_CHECKING:
 
 
 _NAME_WIDTH = 20
+_NEXT = (
+    ("demo --dashboard", "the dashboard, with jobs in every state"),
+    ("serve --simulate", "a server to send your own requests to, without a key"),
+    ("init", "real videos: asks for a provider's key, and writes .env"),
+)
+"""Commands to try next, and what each is good for."""
 
 
 class DemoView(Protocol):
@@ -48,6 +58,14 @@ def demo_view(*, quiet: bool) -> DemoView:
     if quiet:
         return _Quiet()
     return _Terminal() if render.on_terminal() else _Lines()
+
+
+def program() -> str:
+    """Return the command that starts this program: its path, where a shell does not find it."""
+    path = Path(sys.argv[0])
+    if path.name != "reelhook" or shutil.which("reelhook") is not None:
+        return "reelhook"
+    return os.path.relpath(path)
 
 
 def _webhook_columns(webhook: "Webhook") -> tuple[str, str, str]:
@@ -94,6 +112,8 @@ class _Lines(_Quiet):
     def finish(self, video: "CheckedVideo", webhooks: int) -> None:
         render.say(f"Video: {video.path.resolve()} ({video.summary()}), decoded")
         render.say(f"{webhooks} webhooks, the last one exactly once")
+        for command, purpose in _NEXT:
+            render.say(f"Next: {program()} {command} ({purpose})")
 
 
 class _Terminal(_Quiet):
@@ -145,4 +165,12 @@ class _Terminal(_Quiet):
         self._console.print(
             Text(f"✅ {webhooks} webhooks, every signature verified, the last one exactly once")
         )
-        self._console.print(Text("   Next: reelhook serve --simulate", "dim"))
+        self._console.print()
+        width = max(len(command) for command, _ in _NEXT)
+        for number, (command, purpose) in enumerate(_NEXT):
+            line = Text.assemble(
+                "Next   " if number == 0 else "       ",
+                (f"{program()} {command:<{width}}", "bold"),
+                (f"   {purpose}", "dim"),
+            )
+            self._console.print(line, soft_wrap=True)

@@ -60,16 +60,17 @@ AspectRatio = Annotated[
 Image = Annotated[
     str | None,
     typer.Option(
-        metavar="URL|PATH",
-        help="The image that the video begins with: its URL, or a file.",
+        metavar="URL|PATH|job:ID",
+        help="The image that the video begins with: its URL, a file, or the last frame of a "
+        "completed job, as job:JOB_ID.",
         show_default=False,
     ),
 ]
 LastFrame = Annotated[
     str | None,
     typer.Option(
-        metavar="URL|PATH",
-        help="The image that the video ends with: its URL, or a file.",
+        metavar="URL|PATH|job:ID",
+        help="The image that the video ends with, in the same form.",
         show_default=False,
     ),
 ]
@@ -77,7 +78,7 @@ ReferenceImages = Annotated[
     list[str] | None,
     typer.Option(
         "--reference-image",
-        metavar="URL|PATH",
+        metavar="URL|PATH|job:ID",
         help="An image whose subject or style the video has. May be repeated.",
         show_default=False,
     ),
@@ -86,8 +87,9 @@ ReferenceVideos = Annotated[
     list[str] | None,
     typer.Option(
         "--reference-video",
-        metavar="URL|PATH",
-        help="A video to take motion or style from. May be repeated.",
+        metavar="URL|PATH|job:ID",
+        help="A video to take motion or style from: its URL, a file, or the video of a completed "
+        "job, as job:JOB_ID. May be repeated.",
         show_default=False,
     ),
 ]
@@ -210,11 +212,11 @@ def _references(files: list[str] | None, kind: str) -> list[str] | None:
 
 
 def file_uri(file: str, option: str, kind: str = "image") -> str:
-    """Return a file in the form of a request: a URL unchanged, a local file as a data: URI.
+    """Return a file in the form of a request: a local file as a data: URI, others unchanged.
 
     Raises `typer.BadParameter`, naming the option.
     """
-    if file.startswith(("http://", "https://", "data:")):
+    if file.startswith(("http://", "https://", "data:", "upload_")) or _is_job(file, kind):
         return file
     path = Path(file).expanduser()
     guessed = mimetypes.guess_type(path.name, strict=False)[0] or ""
@@ -236,6 +238,10 @@ def file_uri(file: str, option: str, kind: str = "image") -> str:
             param_hint=option,
         )
     return f"data:{guessed};base64,{base64.b64encode(content).decode()}"
+
+
+def _is_job(file: str, kind: str) -> bool:
+    return file.startswith("job:") and kind != "audio"
 
 
 def metadata_of(pairs: list[str] | None) -> dict[str, str] | None:

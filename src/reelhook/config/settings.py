@@ -319,10 +319,11 @@ class Settings(ProviderSettings):
                 provider.key_variable for provider in BUILT_IN.values() if not provider.self_hosted
             )
             raise SettingsError(
-                "No provider is configured, and OpenAI shut down its Videos API on 2026-09-24: set "
-                "OPENAI_BASE_URL to a server with a /v1/videos API (SGLang Diffusion, vLLM-Omni, "
-                f"LiteLLM, new-api, Azure, ...) or another provider's key ({', '.join(keys)}), "
-                "or try reelhook with `reelhook serve --simulate`"
+                "No provider is configured: `reelhook serve --simulate` needs none, and simulates "
+                "videos; for real ones, `reelhook init` asks for what it needs and writes .env, or "
+                f"set a provider's key ({', '.join(keys)}), or OPENAI_BASE_URL to a server with a "
+                "/v1/videos API, such as SGLang, vLLM-Omni or LiteLLM (OpenAI shut down its "
+                "Videos API on 2026-09-24)"
             )
 
     @property

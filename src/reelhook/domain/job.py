@@ -70,7 +70,8 @@ class Job:
     """The state of a job, without the text of its request.
 
     `version` counts the writes and guards against lost updates. `sequence` is the last event's.
-    `model` is the current one, since `model_since`; `fallback` counts the models given up before.
+    `model` is the current one; the job waits for it since `model_since`, or else since its request.
+    `fallback` counts the models given up before.
     `pinned`: the request named the account, so no other takes the job.
 
     `submit_fingerprint` identifies the server and the credential of the last create.
@@ -175,8 +176,11 @@ class Job:
     # -- submitting ---------------------------------------------------------------------------
 
     def prepared(self, now: Instant) -> "Job":
-        """Record that the files of its request are stored, so that it may be submitted."""
-        return replace(self, unprepared_since=None, updated_at=now)
+        """Record that the files of its request are stored, so that it may be submitted.
+
+        Its wait for the model begins now.
+        """
+        return replace(self, unprepared_since=None, model_since=now, updated_at=now)
 
     def submitting(
         self,

@@ -73,12 +73,12 @@ class File:
         text = bytearray(f"data:{self.content_type};base64,".encode())
         for start in range(0, len(self.body), _PIECE):
             text += b64encode(self.body[start : start + _PIECE])
-        uri = _UriOfFile(text, "ascii")
+        uri = FileUri(text, "ascii")
         uri.file = self
         return uri
 
 
-class _UriOfFile(str):
+class FileUri(str):
     """A URI that remembers its file, because decoding it takes long and as much memory again."""
 
     file: File
@@ -86,7 +86,7 @@ class _UriOfFile(str):
 
 def file_of(uri: str) -> File | None:
     """Return the file that a `data:` URI contains; None if its form or its base64 is wrong."""
-    if isinstance(uri, _UriOfFile):
+    if isinstance(uri, FileUri):
         return uri.file
     match = _URI.match(uri)
     if match is None:

@@ -1,16 +1,46 @@
 """Errors about the images, videos and sounds of requests."""
 
-from reelhook.domain.errors import ReelhookError
+from reelhook.domain.errors import InvalidRequestError, ReelhookError
+from reelhook.domain.problem import Problem
 
 
 class MediaUnavailableError(ReelhookError):
     """A file that a request needs can't be had. Its job ends, and nothing is paid.
 
     The message says where the file was and what was wrong. `passing`: another try may succeed.
+    `ours`: the reason is on this machine, such as a full disk, so the job waits instead.
     """
 
     code = "image_unavailable"
 
-    def __init__(self, message: str, *, passing: bool = False) -> None:
+    def __init__(self, message: str, *, passing: bool = False, ours: bool = False) -> None:
         super().__init__(message)
         self.passing = passing
+        self.ours = ours
+
+
+class UnknownSourceJobError(InvalidRequestError):
+    """A medium of a request is the video of a job that does not exist in its project."""
+
+    code = "job_not_found"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field, Problem.UNKNOWN_JOB)
+
+
+class JobNotFinishedError(InvalidRequestError):
+    """A medium of a request is the video of a job that has none, at least not yet."""
+
+    code = "job_not_finished"
+
+    def __init__(self, field: str, status: str) -> None:
+        super().__init__(field, Problem.JOB_NOT_FINISHED, status=status)
+
+
+class VideoOfJobGoneError(InvalidRequestError):
+    """A medium of a request is the video of a job, which neither archive nor provider has."""
+
+    code = MediaUnavailableError.code
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(field, Problem.VIDEO_OF_JOB_GONE, reason=reason)

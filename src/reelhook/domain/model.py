@@ -5,6 +5,7 @@ from enum import StrEnum
 from math import gcd
 
 from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.media_limits import ImageLimits
 from reelhook.domain.price import ModelPrice
 from reelhook.domain.problem import Problem
 from reelhook.domain.request import VideoRequest
@@ -28,8 +29,8 @@ class Model:
     next to an image then sets the resolution, if the model has sizes.
     `audio`: sound can be switched on and off. `reference_images_max` and the others are the most
     references of a kind; 0: none. `references_or_frames`: references can't be combined with a first
-    or last image; a model that needs an image takes references in its place. `price` None: not
-    known.
+    or last image; a model that needs an image takes references in its place. `images` has the
+    limits on each image. `price` None: not known.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Model:
     reference_videos_max: int | None = None
     reference_audios_max: int | None = None
     references_or_frames: bool = False
+    images: ImageLimits | None = None
     price: ModelPrice | None = None
 
     def check(self, request: VideoRequest, called: str) -> None:

@@ -22,6 +22,14 @@ class Problem(StrEnum):
     NOT_A_FILE = "not_a_file"
     OTHER_BYTES = "other_bytes"
     UNKNOWN_UPLOAD = "unknown_upload"
+    UNKNOWN_JOB = "unknown_job"
+    JOB_NOT_FINISHED = "job_not_finished"
+    VIDEO_OF_JOB_GONE = "video_of_job_gone"
+    IMAGE_BYTES = "image_bytes"
+    IMAGE_SIDES = "image_sides"
+    IMAGE_RATIO = "image_ratio"
+    NOT_CARRIED = "not_carried"
+    NEEDS_ADDRESS = "needs_address"
     NOT_AN_OBJECT = "not_an_object"
     NOT_ONE_OF = "not_one_of"
     NOT_IN_FORMAT = "not_in_format"
@@ -72,6 +80,34 @@ _SENTENCES: Mapping[Problem, str] = {
     Problem.UNKNOWN_UPLOAD: (
         "{field} names an upload that is not kept here; upload the file again: an upload is kept "
         "for a day after its last use"
+    ),
+    Problem.UNKNOWN_JOB: "{field} must name a job of your project; there is no such job",
+    Problem.JOB_NOT_FINISHED: (
+        "{field} must name a completed job, and that one is {status}; wait until it is completed, "
+        "or name another job"
+    ),
+    Problem.VIDEO_OF_JOB_GONE: (
+        "{field} names a job whose video is gone: {reason}; name another job, or upload the file"
+    ),
+    Problem.IMAGE_BYTES: (
+        "{field} has {size} MB; {model} takes images of at most {limit} MB; make it smaller"
+    ),
+    Problem.IMAGE_SIDES: (
+        "{field} has {width} x {height} pixels; {model} takes images whose sides have {allowed} "
+        "pixels; scale it"
+    ),
+    Problem.IMAGE_RATIO: (
+        "{field} has the ratio {ratio}, its width divided by its height; {model} takes ratios of "
+        "{allowed}; crop it"
+    ),
+    Problem.NOT_CARRIED: (
+        "{field} is too large: a request to {provider} carries a file of the kind {kind} of at "
+        "most {limit} MB; make it smaller, or have a public URL of this server set, at which "
+        "{provider} can fetch it"
+    ),
+    Problem.NEEDS_ADDRESS: (
+        "{field} can't be sent: {provider} takes a file of the kind {kind} by its address only; "
+        "give its URL, or have a public URL of this server set, at which {provider} can fetch it"
     ),
     Problem.NOT_AN_OBJECT: "{field} must be a JSON object",
     Problem.NOT_ONE_OF: "{field} must be one of {allowed}, not {value}",

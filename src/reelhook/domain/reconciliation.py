@@ -154,6 +154,8 @@ class _Reconciliation:
         if not ready and now < given_up:
             return _WAIT
         latest = deadline(doubt, self._listing.facts.delay_max, self._settle)
+        if not self._listing.readable and now < max(given_up, latest + self._settle):
+            return _WAIT  # the next read may be complete
         changing = now < min(latest + self._settle, max(given_up, latest))
         reason = self._why_never(request, doubt, changing=changing)
         if reason is not None:

@@ -156,11 +156,15 @@ class RateLimited:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Refused permanently: definitely not accepted. Our code and the provider's message."""
+    """Refused permanently: definitely not accepted. Our code and the provider's message.
+
+    `ours`: refused here, before anything was sent, so no other model would take it either.
+    """
 
     code: str
     message: str
     unauthorized: bool = False
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ ASPECT_RATIO = "[1-9][0-9]{0,2}:[1-9][0-9]{0,2}"
 RESOLUTION = "[1-9][0-9]{2,3}p|[1-9]k"
 SEED_MAX = 2**32 - 1
 _FILE = "https?://[!-~]+|upload_[0-9a-f]{{64}}|data:{kind}/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=]+"
+_OF_JOB = f"|job:{JOB_ID}"
+"""The video of a completed job, or in place of an image its last frame."""
 IMAGE = _FILE.format(kind="image")
 FILE_CHARACTERS_CHECKED = 65_536
 """A longer URL is refused. Of a longer file, only the beginning is checked here."""
@@ -41,7 +43,7 @@ class VideoRequest(EarlierNames):
     `model` is the name that its provider knows; empty: the provider's own choice. `title` is the
     beginning of the prompt unless a door gives another one. `image` and `last_frame` are the first
     and the last image of the video; they and the references are http(s) URLs, `data:` URIs or
-    the ids of uploads.
+    the ids of uploads. `job:ID` is the video of a completed job; as an image, its last frame.
     `resolution` is like "720p" or "4k". `audio` None: the model's own choice. `options` are passed
     to the provider unchanged. `remix_of` is the provider's id of a video that this one changes; the
     other fields are then those of that video.
@@ -152,7 +154,8 @@ def check_file(file: str, name: str, kind: str) -> None:
     if str(file).startswith("data:"):
         file = file[:FILE_CHARACTERS_CHECKED]
     check_text(name, file, FILE_CHARACTERS_CHECKED)
-    if re.fullmatch(_FILE.format(kind=kind), file) is None:
+    form = _FILE.format(kind=kind) + ("" if kind == "audio" else _OF_JOB)
+    if re.fullmatch(form, file) is None:
         if kind == "image":
             raise InvalidRequestError(name, Problem.NOT_AN_IMAGE)
         raise InvalidRequestError(name, Problem.NOT_A_FILE, kind=kind)

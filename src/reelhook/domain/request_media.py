@@ -59,9 +59,14 @@ def is_url(text: str) -> bool:
     return text.startswith(("http://", "https://"))
 
 
-def is_of_job(text: str) -> bool:
-    """Return True if a medium is the video of another job, or a frame of it."""
-    return text.startswith(_OF_JOB)
+def text_of_job(job_id: str) -> str:
+    """Return the text that stands for the video of a job, or for its last frame."""
+    return f"{_OF_JOB}{job_id}"
+
+
+def job_in(text: str) -> str | None:
+    """Return the id of the job whose video a medium is, or a frame of it; None for other media."""
+    return text.removeprefix(_OF_JOB) if text.startswith(_OF_JOB) else None
 
 
 def is_unprepared(request: VideoRequest, *, fetches: bool) -> bool:
@@ -69,7 +74,8 @@ def is_unprepared(request: VideoRequest, *, fetches: bool) -> bool:
 
     `fetches`: those that are addresses are fetched by us, and not by the provider.
     """
-    return any(is_of_job(text) or (fetches and is_url(text)) for _, text in media_of(request))
+    texts = [text for _, text in media_of(request)]
+    return any(job_in(text) is not None or (fetches and is_url(text)) for text in texts)
 
 
 def stored_files(request: VideoRequest) -> list[str]:

@@ -19,6 +19,7 @@ from reelhook.domain.caller import (
     ScopeMissingError,
 )
 from reelhook.domain.errors import Fact, ReelhookError, StoreError
+from reelhook.domain.event import Instant
 from reelhook.domain.file_link import EXPIRES, SIGNATURE, LinkState
 from reelhook.doors.access import Access, ReadBody, bearer
 from reelhook.doors.error_form import ErrorReply
@@ -136,13 +137,13 @@ class Admissions:
         self, request: Request, matched: Matched, read_body: ReadBody
     ) -> Admission | AccessRefusal:
         """Return the caller, or a refusal. `read_body` is called only for an operator's proof."""
-        if matched.policy is Policy.OPEN:
+        if matched.policy in {Policy.OPEN, Policy.OPEN_PAGE}:
             return Admission(ANONYMOUS)
         if matched.policy is Policy.CALLBACK:
             return Admission(PROVIDER)
         link = self._link(request, matched)
         if link is LinkState.VALID and not self._access.is_key(bearer(request.headers)):
-            return Admission(DOWNLOADER)
+            return Admission(DOWNLOADER, RequestCredential(expires_at=_end_of_link(request)))
         try:
             if matched.policy is Policy.PAGE:
                 return await self._by_session(request, matched)
@@ -178,9 +179,10 @@ class Admissions:
     async def _by_session(self, request: Request, matched: Matched) -> Admission | AccessRefusal:
         session = self._sessions.read(request.cookies, self._clock.now())
         if session is not None and session.key_hash is None:
-            return Admission(OPERATOR)
+            return Admission(OPERATOR, RequestCredential(expires_at=session.expires_at))
         if session is not None and session.key_hash is not None:
-            found = await self._authentication.key_of_hash(session.key_hash)
+            expires_at = session.expires_at
+            found = await self._authentication.key_of_hash(session.key_hash, expires_at)
             if found is not None:
                 grant, credential = found
                 # A page that reads is part of a person's work, not one of a program's requests.
@@ -207,7 +209,7 @@ class Admissions:
             self._authentication.check_expiry(token.expires_at)
             # Like a caller without a key, it is refused once a key is needed.
             until_key = self._access.api_key is None
-            credential = RequestCredential(expires_at=token.expires_at, until_key=until_key)
+            credential = RequestCredential(None, token.expires_at, until_key, one_job=True)
             rates = ()
         if (
             request.method not in _READING_METHODS
@@ -264,6 +266,12 @@ class Admissions:
         job_id = query.get("jobId", "") if matched.job_id is None else matched.job_id
         now = self._clock.now()
         return self._access.links.state(job_id, signature, query.get(EXPIRES), now)
+
+
+def _end_of_link(request: Request) -> Instant | None:
+    """Return the end of a valid link; None: it has none."""
+    expires = request.query_params.get(EXPIRES)
+    return None if expires is None else int(expires) * 1000
 
 
 def _from_foreign_page(headers: Headers) -> bool:

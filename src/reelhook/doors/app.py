@@ -9,7 +9,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 import reelhook
-from reelhook.doors import callbacks, web
+from reelhook.doors import callbacks, provider_files, web
 from reelhook.doors.admission import Admissions
 from reelhook.doors.bodies import Bodies
 from reelhook.doors.budget_errors import install_budget_errors
@@ -22,6 +22,7 @@ from reelhook.doors.guard import Guard
 from reelhook.doors.limits import REFUSALS, Refusals, StreamSlots
 from reelhook.doors.live import sse
 from reelhook.doors.native import (
+    archive,
     audit,
     budgets,
     deliveries,
@@ -80,9 +81,11 @@ ROUTERS = (
     operations.health_router,
     audit.router,
     encryption.router,
+    archive.router,
     jwks.router,
     models.router,
     callbacks.router,
+    provider_files.router,
     openai_content.router,
     openai_models.router,
     vercel_create.router,

@@ -84,20 +84,16 @@ class Bodies:
         self,
         receive: Receive,
         declared: int | None,
+        bytes_max: int,
         *,
         awaits_continue: bool = False,
-        carries_files: bool = False,
     ) -> "Body":
-        """Return the body of a request; `declared` is its length, if known.
+        """Return the body of a request, of at most `bytes_max`; `declared` is its length, if known.
 
-        With `awaits_continue`, the client sends the body only after the first read. A body that may
-        carry files may be larger than others.
+        With `awaits_continue`, the client sends the body only after the first read.
         """
-        limits = self.limits
-        bytes_max = limits.upload_bytes_max if carries_files else limits.body_bytes
-        return Body(
-            receive, declared, limits, self._memories, bytes_max, awaits_continue=awaits_continue
-        )
+        limits, memories = self.limits, self._memories
+        return Body(receive, declared, limits, memories, bytes_max, awaits_continue=awaits_continue)
 
     def _memories(self, key_id: str | None) -> tuple[BodyMemory, ...]:
         """Return the memories for a body of this key; None: of the operator or an open route."""
@@ -153,7 +149,8 @@ class Body:
 
         The client has proven nothing yet, so its body can't be larger than one without files.
         """
-        bytes_max, self._bytes_max = self._bytes_max, self._limits.body_bytes
+        bytes_max = self._bytes_max
+        self._bytes_max = min(bytes_max, self._limits.body_bytes)
         try:
             self.check_declared()
             self._peeked = await self.receive()
@@ -259,12 +256,13 @@ class Body:
     def _too_large(self) -> LimitError:
         carries_files = self._bytes_max > self._limits.body_bytes
         setting = "REELHOOK_UPLOAD_MAX_MIB" if carries_files else "REELHOOK_REQUEST_BODY_MIB"
-        return LimitError(
-            413,
-            "request_too_large",
+        message = (
             f"The body is larger than {self._bytes_max // MIB} MiB; send an image by its URL, "
-            f"or raise {setting}",
+            f"or raise {setting}"
         )
+        if self._bytes_max <= SMALL_BYTES:
+            message = f"The form is larger than {self._bytes_max // KIB} KiB; send less text"
+        return LimitError(413, "request_too_large", message)
 
     def _timeout(self) -> LimitError:
         seconds = self._limits.transfer_seconds

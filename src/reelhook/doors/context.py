@@ -114,8 +114,13 @@ class Context:
     @property
     def by_browser_token(self) -> bool:
         """True if the caller has a browser token, which must hand out nothing that outlives it."""
+        return self.credential.one_job
+
+    @property
+    def credential(self) -> RequestCredential:
+        """The means by which the request was let in."""
         credential: RequestCredential = self.request.scope[CREDENTIAL]
-        return credential.expires_at is not None
+        return credential
 
     def video_url(self, job_id: str) -> str:
         """Return the address of a job's video, signed unless the caller adds its own token."""
@@ -127,7 +132,7 @@ class Context:
 
     def lifetime(self, wake: Callable[[], None]) -> AbstractContextManager[Lifetime]:
         """Watch the request's credential until the block ends; `wake` is called at its end."""
-        return self.gateway.authentication.lifetime(self.request.scope[CREDENTIAL], wake)
+        return self.gateway.authentication.lifetime(self.credential, wake)
 
 
 # Asynchronous, since FastAPI runs other dependencies in a thread.

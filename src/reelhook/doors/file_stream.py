@@ -1,5 +1,6 @@
 """A finished file as a response: from the archive, the store itself, or the provider."""
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -9,8 +10,8 @@ from fastapi import Depends, Header, HTTPException, Query
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from reelhook.domain.byte_range import Range
+from reelhook.domain.file_name import content_disposition
 from reelhook.doors.context import Context
-from reelhook.doors.file_name import content_disposition
 from reelhook.doors.file_response import FileDownload, file_download, is_version, matches
 from reelhook.gateway import FinishedFile
 
@@ -48,12 +49,16 @@ FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class DownloadRequest:
-    """The part of a request that says which part of a file is wanted, and how."""
+    """The part of a request that says which part of a file is wanted, and how.
+
+    `redirect` False: the file comes from this server, not from the store's own URL.
+    """
 
     byte_range: Range | None
     if_range: str | None
     if_none_match: str | None
     attachment: bool
+    redirect: bool
 
 
 # Asynchronous, since FastAPI runs other dependencies in a thread.
@@ -69,8 +74,11 @@ async def _file_request(
     download: Annotated[
         bool, Query(description="With 1, a browser saves the file in place of showing it")
     ] = False,
+    redirect: Annotated[
+        bool, Query(description="With 0, the file comes from here, also if the store has a URL")
+    ] = True,
 ) -> DownloadRequest:
-    return DownloadRequest(Range.read(byte_range), if_range, if_none_match, download)
+    return DownloadRequest(Range.read(byte_range), if_range, if_none_match, download, redirect)
 
 
 WantedFile = Annotated[DownloadRequest, Depends(_file_request)]
@@ -90,8 +98,9 @@ async def stream(context: Context, file: FinishedFile, wanted: DownloadRequest) 
         if wanted.if_range is not None and not is_version(wanted.if_range, known.headers):
             wanted = replace(wanted, byte_range=None, if_range=None)
     is_head = context.request.method == "HEAD"
-    # A store's URL does not name the file, so one that is to be saved comes from here.
-    if not (is_head or wanted.attachment) and (url := await file.store_url()) is not None:
+    # A store's URL opens the file in the browser, so one that is to be saved comes from here.
+    redirects = wanted.redirect and not (is_head or wanted.attachment or context.by_browser_token)
+    if redirects and (url := await file.store_url(_seconds_left(context))) is not None:
         return RedirectResponse(url, 302, {"Cache-Control": "no-store"})
     async with AsyncExitStack() as stack:
         unopened = file.unopened(wanted.byte_range) if is_head else None
@@ -107,6 +116,14 @@ async def stream(context: Context, file: FinishedFile, wanted: DownloadRequest) 
             return StreamingResponse(chunks, download.status, headers)
     # The file is closed, but its headers, such as Content-Length, are sent.
     return StreamingResponse((), download.status, headers)
+
+
+def _seconds_left(context: Context) -> float:
+    """Return the time for which the request's link is valid; infinity: it does not end."""
+    expires_at = context.credential.expires_at
+    if expires_at is None:
+        return math.inf
+    return (expires_at - context.options.clock.now()) / 1000
 
 
 def _headers(file: FinishedFile, download: FileDownload, wanted: DownloadRequest) -> dict[str, str]:

@@ -17,13 +17,14 @@ from reelhook.doors.admission import (
     Admissions,
     within_scope,
 )
-from reelhook.doors.bodies import Bodies, Body
+from reelhook.doors.bodies import SMALL_BYTES, Bodies, Body
 from reelhook.doors.clients import RefusedClients, client_address
 from reelhook.doors.error_form import PAGE, ErrorForms
 from reelhook.doors.errors import METHOD_NOT_ALLOWED
 from reelhook.doors.limits import LimitError, Refusals
 from reelhook.doors.multipart import FORM, media_type
 from reelhook.doors.policy import (
+    OF_PAGES,
     UNKNOWN,
     UNKNOWN_PAGE,
     DeclaredRoutes,
@@ -90,7 +91,7 @@ class Guard:
         matched = self._routes.match(scope)
         if matched == UNKNOWN and _is_for_a_browser(request):
             matched = UNKNOWN_PAGE
-        scope[PAGE] = matched.policy is Policy.PAGE
+        scope[PAGE] = matched.policy in OF_PAGES
         if not _has_body(request.headers):
             responder, admitted = await self._responder(request, matched, None)
             await responder(admitted, receive, send)
@@ -98,14 +99,21 @@ class Guard:
         body = self._bodies.body(
             receive,
             _declared_length(request.headers),
+            self._bytes_max(matched),
             awaits_continue=_awaits_continue(request.headers),
-            carries_files=matched.files is not None,
         )
         try:
             responder, admitted = await self._responder(request, matched, body)
             await responder(admitted, body.receive, body.responding(send))
         finally:
             body.close()
+
+    def _bytes_max(self, matched: Matched) -> int:
+        """Return the size of the largest body that a route takes."""
+        limits = self._bodies.limits
+        if matched.policy is Policy.OPEN_PAGE:
+            return SMALL_BYTES  # so that forms without a key take no memory from bodies with one
+        return limits.body_bytes if matched.files is None else limits.upload_bytes_max
 
     async def _responder(
         self, request: Request, matched: Matched, body: Body | None
@@ -192,7 +200,7 @@ def _wrong_type(headers: Headers, matched: Matched) -> AccessRefusal | None:
     if matched.files is FileForms.BYTES:
         return None
     sent = media_type(headers.get("content-type", ""))
-    if matched.policy is Policy.PAGE:
+    if matched.policy in OF_PAGES:
         return None if sent == "application/x-www-form-urlencoded" else NO_PAGE_FORM
     if sent == "application/json" or (sent == FORM and matched.files is FileForms.FORM):
         return None

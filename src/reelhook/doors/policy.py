@@ -42,6 +42,8 @@ class Policy(Enum):
     """The address was given to a provider. The token in it is the key."""
     OPEN = "open"
     """Anyone may send the request."""
+    OPEN_PAGE = "open_page"
+    """A page that a browser without a session may open, such as the login. Its forms are small."""
 
 
 class PolicyRoute(APIRoute):
@@ -91,6 +93,12 @@ class OpenRoute(PolicyRoute):
     """A route for anyone."""
 
     policy = Policy.OPEN
+
+
+class OpenPageRoute(PolicyRoute):
+    """A page for anyone."""
+
+    policy = Policy.OPEN_PAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +191,8 @@ UNKNOWN = Matched(Policy.KEY)
 """An unknown path needs a key, so that nobody else learns which paths exist."""
 UNKNOWN_PAGE = Matched(Policy.PAGE)
 """An unknown path that a browser asks for: it gets a page, or the login."""
+OF_PAGES = frozenset({Policy.PAGE, Policy.OPEN_PAGE})
+"""The policies of pages: their errors are pages too, and they take forms in place of JSON."""
 _FOR_KEYS = frozenset({Policy.KEY, Policy.SIGNED_DOWNLOAD, Policy.PAGE})
 
 

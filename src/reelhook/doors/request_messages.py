@@ -42,6 +42,15 @@ SENTENCES: Mapping[Problem, str] = {
     Problem.MODEL_UNKNOWN: (
         f"{{value}} is not a model of {{providers}}; write provider/model, and {_MODELS}"
     ),
+    Problem.NOT_CARRIED: (
+        "{field} is too large: a request to {provider} carries a file of the kind {kind} of at "
+        "most {limit} MB; make it smaller, or have REELHOOK_PUBLIC_URL set, at which {provider} "
+        "can fetch it"
+    ),
+    Problem.NEEDS_ADDRESS: (
+        "{field} can't be sent: {provider} takes a file of the kind {kind} by its address only; "
+        "give its URL, or have REELHOOK_PUBLIC_URL set, at which {provider} can fetch it"
+    ),
     Problem.PROMPT_TOO_LONG_FOR_MODEL: (
         "{model} takes at most {limit} characters of prompt and script together, not {length}"
     ),

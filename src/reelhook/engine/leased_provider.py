@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from reelhook.domain.errors import ProviderError
+from reelhook.domain.model import Model
 from reelhook.domain.report import Page, Reading, SubmitOutcome
 from reelhook.domain.request import VideoRequest
 from reelhook.ports import Content, CreatesAndReads
@@ -42,6 +43,10 @@ class LeasedProvider:
     @learnt.setter
     def learnt(self, text: str) -> None:
         self._provider.learnt = text
+
+    def model(self, name: str) -> Model | None:
+        """See `Creates.model`."""
+        return self._provider.model(name)
 
     async def get_ready(self) -> None:
         """See `Creates.get_ready`, which costs nothing."""

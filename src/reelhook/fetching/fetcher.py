@@ -1,6 +1,7 @@
 """The fetcher: one GET per file, with limits on time and size, through the address guard."""
 
 import asyncio
+import errno
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from urllib.parse import urljoin
 
 from aiohttp import (
     ClientConnectorDNSError,
+    ClientConnectorError,
     ClientError,
     ClientPayloadError,
     ClientResponse,
@@ -43,6 +45,8 @@ HEAD_BYTES = 64
 """The bytes that show a file's type; see `content_type_of`."""
 REASON_CHARACTERS_MAX = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+"""The errors of a machine without descriptors or memory. Others may be those of one address."""
 _PLAIN = frozenset({"", "identity"})
 _ERRORS = (ClientError, OSError, TimeoutError, ValueError)
 
@@ -103,7 +107,10 @@ class MediaFetcher:
     async def fetch(self, url: str, kind: str) -> AsyncIterator[SpooledFile]:
         """Fetch a file; see `MediaFetch.fetch`."""
         what = f"The {kind} at {origin_of(url)}"
-        spool = await asyncio.to_thread(self._open_spool)
+        try:
+            spool = await asyncio.to_thread(self._open_spool)
+        except OSError as error:
+            raise MediaUnavailableError(_unkept(what, error), ours=True) from error
         try:
             try:
                 async with asyncio.timeout(FETCH_SECONDS_MAX):
@@ -111,9 +118,12 @@ class MediaFetcher:
             except TimeoutError:
                 reason = f"it took longer than {FETCH_SECONDS_MAX:g} s"
                 raise MediaUnavailableError(f"{what} {_FAILED}{reason}", passing=True) from None
+            except _SpoolError as error:
+                raise MediaUnavailableError(_unkept(what, error.cause), ours=True) from None
             except _FetchError as error:
                 message = f"{what} {_FAILED}{error.reason}"
-                raise MediaUnavailableError(message, passing=error.passing) from None
+                passing, ours = error.passing, error.ours
+                raise MediaUnavailableError(message, passing=passing, ours=ours) from None
             yield fetched
         finally:
             spool.close()
@@ -163,19 +173,46 @@ class MediaFetcher:
         except AddressRefusedError as error:
             raise _FetchError(error.message) from None
         except _ERRORS as error:
-            raise _FetchError(_reason(error), passing=True) from error
+            cause = error.os_error if isinstance(error, ClientConnectorError) else error
+            ours = isinstance(cause, OSError) and cause.errno in _EXHAUSTED
+            raise _FetchError(_reason(error), passing=True, ours=ours) from error
 
 
 _FAILED = "could not be fetched: "
 
 
 class _FetchError(Exception):
-    """A try failed. `passing`: another one may succeed."""
+    """A try failed. `passing`: another one may succeed. `ours`: see `MediaUnavailableError`."""
 
-    def __init__(self, reason: str, *, passing: bool = False) -> None:
+    def __init__(self, reason: str, *, passing: bool = False, ours: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.passing = passing
+        self.ours = ours
+
+
+class _SpoolError(Exception):
+    """The disk did not take a file."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _unkept(what: str, error: OSError) -> str:
+    return f"{what} can't be kept: {error.strerror or error}"
+
+
+async def _write(spool: BinaryIO, piece: bytearray) -> None:
+    try:
+        await asyncio.to_thread(_write_through, spool, bytes(piece))
+    except OSError as error:
+        raise _SpoolError(error) from error
+
+
+def _write_through(spool: BinaryIO, piece: bytes) -> None:
+    spool.write(piece)
+    spool.flush()  # a full disk shows here, and not when the file is read
 
 
 async def _received(response: ClientResponse, kind: str, spool: BinaryIO) -> tuple[str, int]:
@@ -196,10 +233,10 @@ async def _received(response: ClientResponse, kind: str, spool: BinaryIO) -> tup
         if content_type is None and len(piece) >= HEAD_BYTES:
             content_type = _type_of(piece, kind)
         if len(piece) >= PIECE_BYTES:
-            await asyncio.to_thread(spool.write, bytes(piece))
+            await _write(spool, piece)
             piece.clear()
     content_type = content_type or _type_of(piece, kind)
-    await asyncio.to_thread(spool.write, bytes(piece))
+    await _write(spool, piece)
     return content_type, size
 
 

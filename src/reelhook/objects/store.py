@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
@@ -34,6 +35,10 @@ RETRY_SECONDS = 10.0
 _DENIED = "AccessDenied"
 _QUERY = re.compile(r"\?[^\s\"']*")
 """The query of a URL in a message: it may hold a signature."""
+_USER = re.compile(r"//[^\s/@\"']*@")
+"""The user and the password in a URL, such as that of `AWS_ENDPOINT_URL`."""
+_UNFINISHED = re.compile(r"[^#]+\.\w+#\d+")
+"""The name of a file of a folder until it is whole (`local.rs` of the library object_store)."""
 _TIMEOUTS = {"read_timeout": "60s", "timeout": "12h"}
 """The times for a part of a file, and for a whole response, unless variables set them."""
 _PREFIXES = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
@@ -63,14 +68,14 @@ class ObstoreObjects:
                 else LocalStore(self._folder, mkdir=True, automatic_cleanup=True)
             )
 
-    async def put(self, key: str, file: Path, content_type: str) -> None:
+    async def put(self, key: str, file: Path, content_type: str, *, disposition: str = "") -> None:
         """See `Objects.put`."""
         with _named(self.name):
             await obstore.put_async(
                 self._store,
                 key,
                 file,
-                attributes=self._attributes(content_type),
+                attributes=self._attributes(content_type, disposition),
                 chunk_size=PART_BYTES,
                 max_concurrency=PARTS_AT_ONCE,
             )
@@ -84,9 +89,11 @@ class ObstoreObjects:
                 self._store, key, body, attributes=self._attributes(content_type)
             )
 
-    def _attributes(self, content_type: str) -> dict[str, str] | None:
-        # A folder has no place for them.
-        return None if self._folder is not None else {"Content-Type": content_type}
+    def _attributes(self, content_type: str, disposition: str = "") -> dict[str, str] | None:
+        if self._folder is not None:
+            return None  # it has no place for them
+        named = {"Content-Disposition": disposition} if disposition else {}
+        return {"Content-Type": content_type, **named}
 
     @asynccontextmanager
     async def open(
@@ -171,6 +178,17 @@ class ObstoreObjects:
         """See `Objects.local_path`."""
         return None if self._folder is None else self._folder / key
 
+    def remove_unfinished(self, seconds: float) -> int:
+        """See `Objects.remove_unfinished`."""
+        if self._folder is None:
+            return 0
+        oldest, removed = time.time() - seconds, 0
+        for path in self._folder.glob("*/*#*"):
+            if _UNFINISHED.fullmatch(path.name) and path.stat().st_mtime < oldest:
+                path.unlink()
+                removed += 1
+        return removed
+
     def free_bytes(self) -> tuple[int, int] | None:
         """See `Objects.free_bytes`."""
         if self._folder is None:
@@ -228,4 +246,4 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return _QUERY.sub("?...", lines[0])[:300]
+    return _USER.sub("//...@", _QUERY.sub("?...", lines[0]))[:300]

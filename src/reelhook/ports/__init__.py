@@ -79,6 +79,7 @@ from reelhook.ports.jobs import (
     JobWrites,
     PrepareStore,
     Recorder,
+    RequestFileReads,
     SubmitStore,
     SweepStore,
     WatchStore,
@@ -86,7 +87,7 @@ from reelhook.ports.jobs import (
 from reelhook.ports.late_checks import LateCheckStore
 from reelhook.ports.leases import Lease, LeaseStore
 from reelhook.ports.lookups import ForgottenStore, KnownEntriesReads, ListingStore, LookupStore
-from reelhook.ports.media import FetchedFile, MediaFetch
+from reelhook.ports.media import FetchedFile, JobMediaFetch, MediaFetch
 from reelhook.ports.notices import DueNotice, NoticeStore, RefusalReports
 from reelhook.ports.objects import ObjectBytes, ObjectInfo, Objects
 from reelhook.ports.projects import ClosedProjectStore, DataRemoval, ProjectReads, ProjectStore
@@ -198,6 +199,7 @@ __all__ = [
     "InDoubtStore",
     "InstallationStore",
     "JobFilter",
+    "JobMediaFetch",
     "JobPage",
     "JobReads",
     "JobStore",
@@ -243,6 +245,7 @@ __all__ = [
     "Removal",
     "RemovedObjectStore",
     "RenderTime",
+    "RequestFileReads",
     "Resend",
     "ResendStore",
     "RetentionStore",

@@ -47,6 +47,10 @@ class ArchiveStore(ArchivedFileReads, Protocol):
         """
         ...
 
+    async def queue_object(self, key: str, due_at: Instant) -> None:
+        """Let an object that no file names be deleted at that time."""
+        ...
+
 
 class PosterStore(Protocol):
     """The part of the store that making posters needs."""

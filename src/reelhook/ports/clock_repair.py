@@ -12,12 +12,15 @@ class LongestWaits:
 
     `retries`: for a delivery with no, one, two attempts, and so on. `retry_after`: for one whose
     receiver asked for it. `probe`: for a probe. `submit`: for a job that waits to be created.
+    `file`: for a video that waits to be archived. `check`: for a late check.
     """
 
     retries: tuple[int, ...]
     retry_after: int
     probe: int
     submit: int
+    file: int
+    check: int
 
 
 class ClockRepairStore(Protocol):

@@ -180,12 +180,22 @@ class RequestFileReads(Protocol):
 class PrepareStore(JobReads, Protocol):
     """Stores the files of waiting jobs, before they are created at their provider."""
 
-    async def jobs_to_prepare(self, account: str, limit: int) -> list[str]:
-        """Return the ids of jobs whose files are to be fetched, in the order of waiting."""
+    async def jobs_to_prepare(self, account: str, since: Instant, limit: int) -> list[str]:
+        """Return the ids of jobs whose files are to be fetched, if they wait since then or later.
+
+        They are in the order of waiting.
+        """
         ...
 
     async def keep_files(self, project: str, files: Sequence[File], now: Instant) -> None:
         """Store files, except those that the project has. Nothing refers to them yet."""
+        ...
+
+    async def remove_unused_files(self, project: str, hashes: Sequence[str], now: Instant) -> int:
+        """Remove those of these files that no request refers to, and no upload keeps.
+
+        Return their number.
+        """
         ...
 
     async def record_prepared(self, job: Job, request: VideoRequest, lease: Lease | None) -> bool:

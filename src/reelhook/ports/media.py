@@ -19,6 +19,19 @@ class FetchedFile(Protocol):
         ...
 
 
+class JobMediaFetch(Protocol):
+    """Fetches the videos of completed jobs, and their last frames."""
+
+    def fetch(
+        self, project: str, job_id: str, kind: str
+    ) -> AbstractAsyncContextManager[FetchedFile]:
+        """Fetch the "video" of a job of this project, or as an "image" its last frame.
+
+        The file is kept until the block ends. Raises `MediaUnavailableError`.
+        """
+        ...
+
+
 class MediaFetch(Protocol):
     """Fetches files from addresses that strangers chose."""
 

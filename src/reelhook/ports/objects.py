@@ -36,8 +36,11 @@ class Objects(Protocol):
     name: str
     """Where the objects are, without credentials, such as `s3://bucket/prefix`."""
 
-    async def put(self, key: str, file: Path, content_type: str) -> None:
-        """Store a file. Nobody sees the object before it is whole."""
+    async def put(self, key: str, file: Path, content_type: str, *, disposition: str = "") -> None:
+        """Store a file. Nobody sees the object before it is whole.
+
+        A bucket sends `disposition` as `Content-Disposition` with the object.
+        """
         ...
 
     async def put_bytes(self, key: str, body: bytes, content_type: str) -> None:
@@ -75,6 +78,13 @@ class Objects(Protocol):
 
     def local_path(self, key: str) -> Path | None:
         """Return the object's file, if the objects are files of this machine."""
+        ...
+
+    def remove_unfinished(self, seconds: float) -> int:
+        """Remove what killed uploads have left in a folder and nothing has touched so long.
+
+        Return their number. Of a bucket nothing is removed: its own rules can do that.
+        """
         ...
 
     def free_bytes(self) -> tuple[int, int] | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from reelhook.domain.errors import InvalidRequestError
@@ -36,6 +36,8 @@ class Capabilities:
     `reads_per_second_max`: the limit for all reads of an account together; None: no known limit.
     `notifies`: it calls a URL that was passed with a create. `cancels`: it can stop a render.
     `remixes`: it can change a finished video by a new prompt; see `MayRemix`.
+    `inline_bytes_max`: the most bytes of a file, by its kind, that a create carries; 0: it names
+    addresses only. A kind that is missing has no known limit, or its files are uploaded.
     `failures_are_free`: its documentation says that it never charges for a failed job. False: it
     may charge, or that is not known.
     """
@@ -48,6 +50,7 @@ class Capabilities:
     cancels: bool = True
     failures_are_free: bool = False
     remixes: bool = False
+    inline_bytes_max: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 Traits = Capabilities
@@ -87,6 +90,10 @@ class Creates(ProviderIdentity, Protocol):
     @property
     def jobs_at_once(self) -> int | None:
         """The known limit of unfinished jobs; None: no known limit."""
+        ...
+
+    def model(self, name: str) -> Model | None:
+        """Return a model and its limits; None if they are not known."""
         ...
 
     async def get_ready(self) -> None:

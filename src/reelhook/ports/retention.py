@@ -29,7 +29,8 @@ class RetentionStore(Protocol):
     ) -> Removal:
         """Remove jobs that ended before that time, with everything that belongs to them.
 
-        A job whose webhooks are still waiting is kept, unless it ended before `waiting_before`.
+        A job whose webhooks are still waiting, whose file is being fetched, or that is looked at
+        once more is kept, unless it ended before `waiting_before`.
         One whose file is in the archive loses its events, deliveries and attempts only.
         """
         ...

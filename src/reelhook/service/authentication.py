@@ -8,7 +8,7 @@ the database; it costs four reads a second.
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
@@ -26,6 +26,7 @@ from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.errors import DATABASE_FAILURES, ProjectNotFoundError, StoreError
 from reelhook.domain.event import Instant
 from reelhook.ports import Clock, GrantReads, ProjectReads
+from reelhook.service.credentials import Lifetime, RequestCredential
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -39,33 +40,6 @@ KEYS_PER_READ = 500
 """The most keys that are read at once for the streams of their holders."""
 READINGS_MAX = 10_000
 """The most keys whose last read is kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestCredential:
-    """The means by which a request was let in.
-
-    `hash_or_id` is that of its key; None: it has none. `expires_at` is the end of a browser token.
-    `until_key`: no key was needed, so it ends once one is.
-    """
-
-    hash_or_id: str | None = None
-    expires_at: Instant | None = None
-    until_key: bool = False
-
-
-class Lifetime:
-    """The time until a stream's credential ends; `wake` is called at its end."""
-
-    def __init__(self, credential: RequestCredential, wake: Callable[[], None]) -> None:
-        self.credential = credential
-        self.over = False
-        self._wake = wake
-
-    def end(self) -> None:
-        """End the stream."""
-        self.over = True
-        self._wake()
 
 
 class _Reading(Generic[T]):
@@ -121,9 +95,11 @@ class Authentication:
         """Return the key with this text, or None. Raises `KeyRefusedError` if it has ended."""
         return await self.key_of_hash(token_hash(token))
 
-    async def key_of_hash(self, text_hash: str) -> tuple[KeyGrant, RequestCredential] | None:
-        """Return the key whose text has this hash, as `key` does."""
-        return await self._accepted(RequestCredential(text_hash))
+    async def key_of_hash(
+        self, text_hash: str, expires_at: Instant | None = None
+    ) -> tuple[KeyGrant, RequestCredential] | None:
+        """Return the key whose text has this hash, as `key` does, for a session until that time."""
+        return await self._accepted(RequestCredential(text_hash, expires_at))
 
     async def key_of_token(
         self, key_id: str, expires_at: Instant
@@ -132,7 +108,7 @@ class Authentication:
 
         The key's own texts may change: a rotation ends no token.
         """
-        return await self._accepted(RequestCredential(key_id, expires_at))
+        return await self._accepted(RequestCredential(key_id, expires_at, one_job=True))
 
     def check_expiry(self, expires_at: Instant) -> None:
         """Raise `KeyExpiredError` if that time has come."""
@@ -248,7 +224,7 @@ class Authentication:
                 log.exception("authentication.watching_failed")
 
     async def _end_expired(self) -> None:
-        """End the streams whose browser token has expired."""
+        """End the streams whose browser token or session has expired."""
         now = self._clock.now()
         for lifetime in list(self._lifetimes):
             expires_at = lifetime.credential.expires_at

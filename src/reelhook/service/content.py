@@ -1,13 +1,13 @@
 """The use cases for finished files: find a video or its poster, in the archive or elsewhere."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Protocol
 
 from reelhook.domain.archive import ArchivedFile, FileState, PosterState
 from reelhook.domain.caller import Caller, Scope
-from reelhook.domain.errors import ContentNotReadyError
+from reelhook.domain.errors import ContentMissingError, ContentNotReadyError
 from reelhook.domain.file_errors import (
     ContentRemovedError,
     NeverArchivedError,
@@ -56,15 +56,13 @@ class Contents:
         if its provider has deleted it, or `ContentRemovedError`.
         """
         job, title, file = await self._found(caller, job_id)
+        at_provider = partial(self._at_provider, caller, job)
         if file is not None and file.state is FileState.LOST:
-            raise NeverArchivedError
+            if file.missing_since is not None:
+                raise NeverArchivedError
+            at_provider = partial(self._given_up, caller, job)
         return FinishedFile(
-            job.id,
-            title,
-            _video_object(file),
-            self._objects,
-            partial(self._at_provider, caller, job),
-            self._redirects,
+            job.id, title, _video_object(file), self._objects, at_provider, self._redirects
         )
 
     async def poster(self, caller: Caller, job_id: str) -> FinishedFile:
@@ -129,6 +127,19 @@ class Contents:
                 job.provider_job_id or "", job.content_url or "", byte_range
             ) as content:
                 yield content
+
+    @asynccontextmanager
+    async def _given_up(
+        self, caller: Caller, job: Job, byte_range: str | None
+    ) -> AsyncIterator[Content]:
+        """Open a file that could not be archived, as long as its provider has it."""
+        async with AsyncExitStack() as stack:
+            opened = self._at_provider(caller, job, byte_range)
+            try:
+                content = await stack.enter_async_context(opened)
+            except ContentMissingError:
+                raise NeverArchivedError from None
+            yield content
 
 
 def _has_video(job: Job) -> bool:

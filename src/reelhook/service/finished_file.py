@@ -86,12 +86,16 @@ class FinishedFile:
         """Return the archived file without its bytes; None if it is not in the archive."""
         return None if self.archived is None else self.archived.content(byte_range, _nothing())
 
-    async def store_url(self) -> str | None:
-        """Return a URL at which the store itself serves the file; None: it is to be opened."""
+    async def store_url(self, seconds_max: float = STORE_URL_SECONDS) -> str | None:
+        """Return a URL at which the store itself serves the file, for so long at most.
+
+        None: the file is to be opened.
+        """
         if self.archived is None or self.objects is None or not self.redirects:
             return None
         try:
-            url = await self.objects.signed_url(self.archived.key, STORE_URL_SECONDS)
+            seconds = max(1.0, min(seconds_max, STORE_URL_SECONDS))
+            url = await self.objects.signed_url(self.archived.key, seconds)
             if url is not None:
                 self._check_size(self.archived, await self.objects.size(self.archived.key))
         except ObjectStoreError as error:

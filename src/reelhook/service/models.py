@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.catalog import Account, Catalog
 from reelhook.domain.errors import ProviderError
+from reelhook.domain.job import Job, Status
+from reelhook.domain.model_mark import unmarked
 from reelhook.domain.price import Price
 from reelhook.domain.pricing import estimate_on, estimate_unconverted
 from reelhook.domain.request import VideoRequest, check_request
@@ -54,6 +56,18 @@ class Models:
         """Return the accounts, the models whose limits are known, and their aliases."""
         caller.require(Scope.READ)
         return self._catalog
+
+    def name_of(self, job: Job) -> str:
+        """Return a job's model as a request names it; empty if its provider chooses one.
+
+        A job that waits for its create may name none. It gets the only model of its server then, as
+        far as that is known. Sends nothing.
+        """
+        model, provider = job.model, self._providers.get(job.account)
+        if not model and job.status is Status.ACCEPTED and provider is not None:
+            prepared = provider.prepared(VideoRequest(prompt=""), job.id)
+            model, _ = unmarked(prepared.model)
+        return f"{job.provider}/{model}" if model else ""
 
     def estimate(self, caller: Caller, request: VideoRequest) -> list[ModelEstimate]:
         """Return the price of a request with its model, then with each of its fallbacks.

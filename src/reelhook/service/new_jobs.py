@@ -5,14 +5,13 @@ from dataclasses import replace
 from random import Random
 
 from reelhook.core.recording import Recording
-from reelhook.core.request_files import taken_out
 from reelhook.core.wakeups import Signals
 from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.client_call import ClientCall
 from reelhook.domain.conflicts import AlreadyWatchedError
-from reelhook.domain.errors import CommitUnknownError
+from reelhook.domain.errors import CommitUnknownError, InvalidRequestError
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status
 from reelhook.domain.labels import NO_LABELS, Labels, check_labels
@@ -41,7 +40,7 @@ from reelhook.service.destinations import Destinations
 from reelhook.service.model_advice import advising
 from reelhook.service.providers import lacking_field
 from reelhook.service.remixes import remix_of
-from reelhook.service.uploads import Uploads
+from reelhook.service.request_files import RequestFiles
 
 
 class NewJobs:
@@ -56,7 +55,7 @@ class NewJobs:
         signals: Signals,
         client_calls: ClientCalls,
         *,
-        uploads: Uploads,
+        files: RequestFiles,
         fetches_media: bool,
         destinations: Destinations,
         clock: Clock,
@@ -68,7 +67,7 @@ class NewJobs:
         self._recording = recording
         self._signals = signals
         self._client_calls = client_calls
-        self._uploads = uploads
+        self._files = files
         self._fetches_media = fetches_media
         self._destinations = destinations
         self._refusals = BudgetRefusals(store, signals)
@@ -115,8 +114,13 @@ class NewJobs:
                 raise lacking
         for route in routes:
             caller.check_model(route.display_name)
-        request, files = await taken_out(replace(request, model=choice.model))
-        request, uploaded = await self._uploads.placed(caller, request)
+        try:
+            request = replace(request, model=choice.model)
+            request, files = await self._files.placed(caller, request, routes)
+        except InvalidRequestError:
+            if replay := await self.replay(caller, idempotency, call):
+                return replay  # it was accepted while its files were here
+            raise
         prices = tuple(estimates(routes, request)) if priced else (None,) * len(routes)
         now = self._clock.now()
         unprepared = is_unprepared(request, fetches=self._fetches_media)
@@ -151,7 +155,7 @@ class NewJobs:
                 key,
                 prices=prices,
                 client_try=client_try,
-                files=files + uploaded,
+                files=files,
             )
         finally:
             self._signals.submit.publish()  # it may be stored even after an error

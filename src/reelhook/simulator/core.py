@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.job import Phase, RenderState, SimulatedJob, VideoSpec
+from reelhook.simulator.uploads import UploadedFiles
 
 JOBS_MAX = 10_000
 
@@ -32,8 +33,8 @@ class Simulator:
     """Creates jobs and computes their states; everything else is up to the wires.
 
     `faults` may be replaced at any time. `requests` counts requests by kind (create, get, list,
-    content, delete), `injected` the faults that happened, `creations` the jobs ever created.
-    Beyond `jobs_max` jobs the oldest ended ones are forgotten.
+    content, delete, upload), `injected` the faults that happened, `creations` the jobs ever
+    created. Beyond `jobs_max` jobs the oldest ended ones are forgotten.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Simulator:
         self.requests: Counter[str] = Counter()
         self.injected: Counter[str] = Counter()
         self.creations = 0
+        self.uploads = UploadedFiles()
         self.newest: SimulatedJob | None = None
         """The last job that was created and not stopped, even if it is forgotten."""
         self._clock = clock

@@ -13,6 +13,7 @@ from reelhook.simulator.callbacks import Message
 from reelhook.simulator.core import Simulator
 from reelhook.simulator.fault_injector import (
     CREATE,
+    UPLOAD,
     FaultInjector,
     SimulatedRefusal,
     json_response,
@@ -24,6 +25,7 @@ from reelhook.simulator.requests import json_object, size_of, video_from
 from reelhook.simulator.wire import Wire
 
 ROOT = "/fal"
+_UPLOADS = "/fal-uploads"
 _STATUS = {
     Phase.QUEUED: "IN_QUEUE",
     Phase.RUNNING: "IN_PROGRESS",
@@ -50,7 +52,7 @@ def refusal_body(refusal: SimulatedRefusal) -> Mapping[str, object]:
 
 
 class FalWire(Wire):
-    """Requests: submit, status, result, cancel; the keys of webhooks, and the files."""
+    """Requests: submit, status, result, cancel; uploads, the keys of webhooks, and the files."""
 
     id_prefix = "fal-"
     job_missing = "Request not found"
@@ -75,11 +77,15 @@ class FalWire(Wire):
             web.get(f"{path}/status", handler("get", self._status), allow_head=False),
             web.put(f"{path}/cancel", handler("delete", self._cancel)),
             web.get(path, handler("get", self._result), allow_head=False),
+            web.post("/storage/upload/initiate", handler(UPLOAD, self._begin_upload)),
+            web.put(_UPLOADS + "/{id}", self._files.handler(UPLOAD, self._upload)),
             web.post(ROOT + "/{app:.+}", handler(CREATE, self._submit)),
         ]
 
     async def _submit(self, request: web.Request) -> web.Response:
-        video = _video(await json_object(request), request.match_info["app"])
+        fields = await json_object(request)
+        self._check_uploads(fields, f"{request.url.origin()}{_UPLOADS}/", 422)
+        video = _video(fields, request.match_info["app"])
         job = self._create_job(video)
         if hook := request.query.get("fal_webhook"):
             self._callbacks.watch(hook, partial(self._phase, job), partial(self._message, job))
@@ -96,6 +102,19 @@ class FalWire(Wire):
                 "queue_position": 0,
             }
         )
+
+    async def _begin_upload(self, request: web.Request) -> web.Response:
+        fields = await json_object(request)
+        if not is_text(fields.get("content_type")) or not is_text(fields.get("file_name")):
+            raise SimulatedRefusal(422, "file_name and content_type are required")
+        address = f"{request.url.origin()}{_UPLOADS}/{self._upload_id()}"
+        self._uploads.expect(address)
+        return json_response({"upload_url": f"{address}?signature=simulated", "file_url": address})
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        address = str(request.url.with_query(None))
+        self._keep_upload(address, request.content_type, await request.read())
+        return web.Response()
 
     async def _status(self, request: web.Request) -> web.Response:
         job = self._job(request)

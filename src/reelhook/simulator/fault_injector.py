@@ -29,6 +29,8 @@ CREATE = "create"
 """The kind of request whose response `lost_create` drops."""
 CONTENT = "content"
 """The kind of request that `foreign_redirect` redirects."""
+UPLOAD = "upload"
+"""The kind of request that announces or brings a file for creates."""
 
 # Closing with a linger time of zero sends RST instead of FIN.
 _LINGER_ZERO = struct.pack("ii", 1, 0)

@@ -15,6 +15,7 @@ from reelhook.simulator.core import Simulator
 from reelhook.simulator.download import video_download
 from reelhook.simulator.fault_injector import (
     CREATE,
+    UPLOAD,
     FaultInjector,
     SimulatedRefusal,
     json_response,
@@ -28,6 +29,7 @@ from reelhook.simulator.replicate_request import (
     page_query,
     request_from,
 )
+from reelhook.simulator.requests import form_of
 from reelhook.simulator.wire import Wire
 
 PAGE_SIZE = 100
@@ -51,7 +53,7 @@ class _Prediction:
 
 
 class ReplicateWire(Wire):
-    """Predictions: create, get, list, cancel; the account, the secret of webhooks, the files."""
+    """Predictions: create, get, list, cancel; uploads, account, secret of webhooks, files."""
 
     job_missing = "The requested resource could not be found."
     file_path = "/replicate/files/{id}/output.mp4"
@@ -76,6 +78,7 @@ class ReplicateWire(Wire):
             web.post(f"{path}/cancel", handler("delete", self._cancel)),
             web.get(f"{ROOT}/account", exempt(self._account)),
             web.get(f"{ROOT}/webhooks/default/secret", exempt(self._show_secret)),
+            web.post(f"{ROOT}/files", handler(UPLOAD, self._upload)),
             self._file_route(),
         ]
 
@@ -97,12 +100,22 @@ class ReplicateWire(Wire):
         path = request.match_info
         model = f"{path['owner']}/{path['name']}" if "owner" in path else None
         created = await request_from(request, model)
+        self._check_uploads(created.input, f"{request.url.origin()}{ROOT}/files/", 422)
         job = self._create_job(created.video)
         prediction = self._predictions[job.id] = _Prediction(created, job)
         self._forget()
         if created.webhook is not None:
             self._call(created.webhook, prediction, request)
         return json_response(self._shown(prediction, request), 201)
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        _, content_type, body = await form_of(request)
+        file_id = self._upload_id()
+        address = f"{request.url.origin()}{ROOT}/files/{file_id}"
+        self._uploads.expect(address)
+        self._keep_upload(address, content_type, body)
+        shown = {"id": file_id, "content_type": content_type, "size": len(body)}
+        return json_response({**shown, "urls": {"get": address}}, 201)
 
     async def _get(self, request: web.Request) -> web.Response:
         return json_response(self._shown(self._prediction(request), request))

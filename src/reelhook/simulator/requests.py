@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import NoReturn
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 from reelhook.simulator.fault_injector import SimulatedRefusal
 from reelhook.simulator.job import VideoSpec
@@ -30,6 +30,23 @@ async def json_object(request: web.Request) -> Mapping[str, object]:
     if not isinstance(fields, dict):
         raise SimulatedRefusal(400, "The body must be a JSON object.")
     return fields
+
+
+async def form_of(request: web.Request) -> tuple[dict[str, str], str, bytes]:
+    """Return the fields of a form before its file, and the file's type and bytes.
+
+    The file is the last part, as S3 requires it.
+    """
+    fields: dict[str, str] = {}
+    reader = await request.multipart()
+    async for part in reader:
+        if not isinstance(part, BodyPartReader):
+            break
+        if part.filename is None:
+            fields[part.name or ""] = await part.text()
+            continue
+        return fields, part.headers.get("Content-Type", ""), bytes(await part.read())
+    raise SimulatedRefusal(400, "The form has no file.")
 
 
 def video_from(fields: Mapping[str, object]) -> VideoSpec:

@@ -1,7 +1,7 @@
 """Runway's wire below `/runway/v1`, as runwayml-python 5.24 uses it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -9,16 +9,21 @@ from aiohttp import web
 from reelhook.simulator.download import video_download
 from reelhook.simulator.fault_injector import (
     CREATE,
+    UPLOAD,
     FaultInjector,
     SimulatedRefusal,
     json_response,
 )
 from reelhook.simulator.field_types import first_wrong, is_flag, is_text, is_uris
 from reelhook.simulator.job import Phase, SimulatedJob, VideoSpec
-from reelhook.simulator.requests import PIXELS_MAX, json_object, video_from
+from reelhook.simulator.requests import PIXELS_MAX, form_of, json_object, video_from
 from reelhook.simulator.wire import Wire
 
 ROOT = "/runway/v1"
+_UPLOADS = "/runway/uploads"
+_ADDRESS = "runway://simulated/"
+_INLINE_MAX = {"image": 5_000_000, "video": 16_000_000, "audio": 16_000_000}
+"""The longest `data:` URIs (Runway's API documentation, "Inputs")."""
 VERSION = "2024-11-06"
 URL_SECONDS = 24 * 3600
 """The lifetime of a file's address; each read of its task returns a new one."""
@@ -45,7 +50,7 @@ def refusal_body(refusal: SimulatedRefusal) -> Mapping[str, object]:
 
 
 class RunwayWire(Wire):
-    """Tasks: create from a text or an image, get, delete; the organization and the files."""
+    """Tasks: create from a text or an image, get, delete; uploads, the organization, the files."""
 
     id_prefix = "runway-"
     job_missing = "No such task."
@@ -61,6 +66,8 @@ class RunwayWire(Wire):
         return [
             web.post(f"{ROOT}/text_to_video", handler(CREATE, self._create)),
             web.post(f"{ROOT}/image_to_video", handler(CREATE, self._create)),
+            web.post(f"{ROOT}/uploads", handler(UPLOAD, self._begin_upload)),
+            web.post(_UPLOADS, self._files.handler(UPLOAD, self._upload)),
             web.get(task, handler("get", self._get), allow_head=False),
             web.delete(task, handler("delete", self._delete)),
             web.get(f"{ROOT}/organization", self.injector.exempt(self._organization)),
@@ -74,8 +81,26 @@ class RunwayWire(Wire):
             _check_frames(fields.get("promptImage"))
         if wrong := first_wrong(fields, _FIELDS):
             raise SimulatedRefusal(400, f"{wrong}: invalid type")
+        self._check_uploads(fields, _ADDRESS, 400)
+        if any(len(uri) > _INLINE_MAX[kind] for kind, uri in _inline(fields)):
+            raise SimulatedRefusal(400, "A data URI is too long; use an upload")
         job = self._create_job(_video(fields))
         return json_response({"id": job.id, "estimatedCost": _cost(job)})
+
+    async def _begin_upload(self, request: web.Request) -> web.Response:
+        _check_version(request)
+        fields = await json_object(request)
+        if fields.get("type") != "ephemeral" or not is_text(fields.get("filename")):
+            raise SimulatedRefusal(400, "type and filename are required")
+        file_id = self._upload_id()
+        self._uploads.expect(f"{_ADDRESS}{file_id}")
+        begun = {"uploadUrl": f"{request.url.origin()}{_UPLOADS}", "fields": {"key": file_id}}
+        return json_response({**begun, "runwayUri": f"{_ADDRESS}{file_id}"})
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        fields, content_type, body = await form_of(request)
+        self._keep_upload(f"{_ADDRESS}{fields.get('key')}", content_type, body)
+        return web.Response(status=204)
 
     async def _get(self, request: web.Request) -> web.Response:
         _check_version(request)
@@ -146,6 +171,17 @@ def _check_frames(images: object) -> None:
     positions = [frame.get("position") for frame in frames]
     if "first" not in positions or not {"first", "last"}.issuperset(positions):
         raise SimulatedRefusal(400, "promptImage: needs a first frame, and at most a last one")
+
+
+def _inline(fields: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield the kind and the text of each `data:` URI of a create."""
+    for name in ("promptImage", "references", "referenceVideos", "referenceAudio"):
+        value = fields.get(name)
+        for item in value if isinstance(value, list) else [value]:
+            uri = item.get("uri") if isinstance(item, dict) else item
+            kind = uri[5:10] if isinstance(uri, str) and uri.startswith("data:") else ""
+            if kind in _INLINE_MAX:
+                yield kind, str(uri)
 
 
 def _video(fields: Mapping[str, object]) -> VideoSpec:

@@ -1,34 +1,26 @@
-"""Draws the title card that a simulated video shows: the prompt, lit up word by word."""
+"""Draws the frames of a simulated video: scenery, and the prompt, lit up word by word."""
 
-import colorsys
-import hashlib
 import math
-from dataclasses import dataclass
 
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw
 
 from reelhook.simulator.job import VideoSpec
+from reelhook.simulator.palettes import mixed
+from reelhook.simulator.scenery import Scenery
 from reelhook.simulator.typesetting import Setting, fit, font_of
 
-Colour = tuple[int, int, int]
-
-SIZES = (0.088, 0.074, 0.062, 0.052, 0.044, 0.037, 0.031, 0.026)
+SIZES = (0.062, 0.052, 0.044, 0.037, 0.031, 0.026)
 """Sizes of the prompt to try, in shares of the root of the frame's area."""
 
-_UNLIT = 62
+_WHITE = (250, 250, 252)
+_UNLIT = 150
 """The brightness of a word that is not lit yet, of 255."""
 _LABEL = "REELHOOK SIMULATOR"
 _WORDS_FADING = 4.0
 _READ_SHARE = 0.8
 """The share of the video after which every word is lit."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Palette:
-    dark: Colour
-    light: Colour
-    glow: Colour
-    accent: Colour
+_SHADE = 190
+"""The darkness of the lower edge below the prompt, of 255."""
 
 
 class TitleCard:
@@ -37,23 +29,27 @@ class TitleCard:
     def __init__(self, video: VideoSpec) -> None:
         self._video = video
         self._unit = math.sqrt(video.width * video.height)
-        self._margin = round(0.085 * min(video.width, video.height))
+        self._margin = round(0.075 * min(video.width, video.height))
         self._small = font_of(0.021 * self._unit)
-        self._palette = _palette(video.prompt)
+        self._scenery = Scenery(video.prompt, video.width, video.height)
         self._setting = self._set_prompt()
-        self._text_at = (self._margin, round((video.height - self._setting.height) / 2))
+        below = self._margin + 3.4 * self._small.size
+        self._text_at = (self._margin, round(video.height - below - self._setting.height))
         self._text = self._text_mask()
-        self._glow = self._glow_mask()
-        self._still = self._draw_still()
+        self._shade_top = max(0, self._text_at[1] - round(0.16 * video.height))
+        self._shade = self._shade_mask()
+        self._labels = self._draw_labels()
 
     def frame(self, at_seconds: float) -> Image.Image:
         """Return the frame at this time of the video."""
         share = at_seconds / self._video.seconds
-        image = self._still.copy()
-        self._paste_glow(image, share)
-        # The glow lies under the text, so the whole text is pasted in every frame.
+        image = self._scenery.frame(share)
+        image.paste((8, 8, 16), (0, self._shade_top), self._shade)
+        # The scenery lies under the text, so the whole text is pasted in every frame.
         lit = ImageChops.multiply(self._text, self._lit_words(share))
-        image.paste((244, 244, 248), self._text_at, lit)
+        image.paste(_WHITE, self._text_at, lit)
+        for at, label in self._labels:
+            image.paste(_WHITE, at, label)
         self._draw_progress(image, share, at_seconds)
         return image
 
@@ -61,12 +57,12 @@ class TitleCard:
         return fit(
             self._video.prompt,
             width=self._video.width - 2 * self._margin,
-            height=0.66 * self._video.height,
+            height=0.5 * self._video.height,
             sizes=[size * self._unit for size in SIZES],
         )
 
     def _text_mask(self) -> Image.Image:
-        size = (self._video.width - self._margin, math.ceil(self._setting.height))
+        size = (self._video.width - self._margin, max(1, math.ceil(self._setting.height)))
         mask = Image.new("L", size)
         pen = ImageDraw.Draw(mask)
         for word in self._setting.words:
@@ -86,93 +82,54 @@ class TitleCard:
             pen.rectangle(box, fill=brightness)
         return lit
 
-    def _glow_mask(self) -> Image.Image:
-        side = round(0.72 * self._unit)
-        # Drawn small and enlarged: a blur of this width is slow and has no detail to lose.
-        small = Image.new("L", (64, 64))
-        ImageDraw.Draw(small).ellipse((17, 17, 47, 47), fill=190)
-        blurred = small.filter(ImageFilter.GaussianBlur(8))
-        return blurred.resize((side, side), Image.Resampling.BICUBIC)
+    def _shade_mask(self) -> Image.Image:
+        """Return the mask that darkens the lower part, so that the prompt can be read on it."""
+        size = (self._video.width, max(1, self._video.height - self._shade_top))
+        shade = Image.linear_gradient("L").resize(size, Image.Resampling.BICUBIC)
+        return shade.point([min(_SHADE, round(1.7 * _SHADE * value / 255)) for value in range(256)])
 
-    def _paste_glow(self, image: Image.Image, share: float) -> None:
-        angle = 2 * math.pi * (0.12 + 0.35 * share)
-        x = self._video.width * (0.62 + 0.22 * math.cos(angle)) - self._glow.width / 2
-        y = self._video.height * (0.40 + 0.24 * math.sin(angle)) - self._glow.height / 2
-        image.paste(self._palette.glow, (round(x), round(y)), self._glow)
-
-    def _draw_still(self) -> Image.Image:
-        size = (self._video.width, self._video.height)
-        gradient = Image.linear_gradient("L").rotate(-28, Image.Resampling.BICUBIC)
-        # The middle of the turned square has no blank corners.
-        shade = gradient.crop((48, 48, 208, 208)).resize(size, Image.Resampling.BICUBIC)
-        image = Image.composite(
-            Image.new("RGB", size, self._palette.light),
-            Image.new("RGB", size, self._palette.dark),
-            shade,
-        )
-        # A little grain, so that the gradient shows no bands.
-        grain = Image.effect_noise(size, 3.0).convert("RGB")
-        image = ImageChops.add(image, grain, offset=-128)
-        self._draw_labels(image)
-        return image
-
-    def _draw_labels(self, image: Image.Image) -> None:
-        pen = ImageDraw.Draw(image)
+    def _draw_labels(self) -> list[tuple[tuple[int, int], Image.Image]]:
+        """Return the masks of the two labels, and where they are."""
         video, margin, dot = self._video, self._margin, 0.009 * self._unit
-        top = margin + self._small.size / 2
-        image.paste(self._palette.accent, (margin, round(top - dot)), _disc(round(2 * dot)))
-        x = margin + 4 * dot
+        height = math.ceil(2 * self._small.size)
+        name = Image.new("L", (math.ceil(26 * self._small.size), height))
+        pen = ImageDraw.Draw(name)
+        name.paste(_disc(max(1, round(2 * dot))), (0, round(height / 2 - dot)))
+        x = 4 * dot
         for letter in _LABEL:
-            pen.text((x, top), letter, fill=(190, 192, 204), font=self._small, anchor="lm")
+            pen.text((x, height / 2), letter, fill=200, font=self._small, anchor="lm")
             x += self._small.getlength(letter) + 0.14 * self._small.size
-        pen.text(
-            (video.width - margin, video.height - margin),
-            f"{video.width} x {video.height}",
-            fill=(150, 152, 166),
-            font=self._small,
-            anchor="rs",
-        )
+        text = f"{video.width} x {video.height}"
+        across = math.ceil(self._small.getlength(text)) + 1
+        size = Image.new("L", (across, height))
+        below = ImageDraw.Draw(size)
+        below.text((across, height / 2), text, fill=180, font=self._small, anchor="rm")
+        middle = round(margin + self._small.size / 2 - height / 2)
+        foot = round(video.height - margin - 0.35 * self._small.size - height / 2)
+        return [((margin, middle), name), ((video.width - margin - across, foot), size)]
 
     def _draw_progress(self, image: Image.Image, share: float, at_seconds: float) -> None:
         pen = ImageDraw.Draw(image)
+        sun = self._scenery.palette.sun
         left, right = self._margin, self._video.width - self._margin
         bottom = self._video.height - self._margin - 2.1 * self._small.size
         top = bottom - max(2.0, 0.004 * self._unit)
-        pen.rectangle((left, top, right, bottom), fill=(62, 64, 78))
-        pen.rectangle((left, top, left + share * (right - left), bottom), fill=self._palette.accent)
+        pen.rectangle((left, top, right, bottom), fill=mixed((8, 8, 16), sun, 0.3))
+        pen.rectangle((left, top, left + share * (right - left), bottom), fill=sun)
         pen.text(
             (left, self._video.height - self._margin),
             f"{_timecode(at_seconds)} / {_timecode(self._video.seconds)}",
-            fill=(190, 192, 204),
+            fill=(214, 216, 224),
             font=self._small,
             anchor="ls",
         )
-
-
-def _palette(prompt: str) -> _Palette:
-    """Choose colours by the prompt, so that videos differ at a glance."""
-    digest = hashlib.sha256(prompt.encode("utf-8", "replace")).digest()
-    # From teal over blue to wine red: dark yellows and greens look like mud.
-    hue = 0.48 + 0.46 * digest[0] / 255
-    return _Palette(
-        dark=_colour(hue, 0.60, 0.075),
-        light=_colour(hue + 0.04, 0.62, 0.27),
-        glow=_colour(hue + 0.07, 0.66, 0.62),
-        accent=_colour(hue + 0.42, 0.45, 0.98),
-    )
-
-
-def _colour(hue: float, saturation: float, value: float) -> Colour:
-    red, green, blue = colorsys.hsv_to_rgb(hue % 1, saturation, value)
-    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def _disc(diameter: int) -> Image.Image:
     # Pillow draws without anti-aliasing, so a large one is made small.
     large = Image.new("L", (128, 128))
     ImageDraw.Draw(large).ellipse((0, 0, 127, 127), fill=255)
-    side = max(1, diameter)
-    return large.resize((side, side), Image.Resampling.LANCZOS)
+    return large.resize((diameter, diameter), Image.Resampling.LANCZOS)
 
 
 def _timecode(seconds: float) -> str:

@@ -37,6 +37,7 @@ class Wire(ABC):
         self.injector = self._injector(api_key)
         self._files = self._injector(None)
         self._callbacks = CallbackSender()
+        self._uploads = simulator.uploads
 
     @abstractmethod
     def _injector(self, api_key: str | None) -> FaultInjector:
@@ -67,6 +68,20 @@ class Wire(ABC):
         except UnknownJobError:
             pass
         raise SimulatedRefusal(404, self.job_missing)
+
+    def _keep_upload(self, address: str, content_type: str, body: bytes) -> None:
+        try:
+            self._uploads.keep(address, content_type, body)
+        except KeyError:
+            raise SimulatedRefusal(403, "This address is not known, or has expired.") from None
+
+    def _check_uploads(self, fields: object, prefix: str, status: int) -> None:
+        """Refuse a create that names a file which was never uploaded."""
+        if self._uploads.lacks(fields, prefix):
+            raise SimulatedRefusal(status, "A file of the request was never uploaded.")
+
+    def _upload_id(self) -> str:
+        return f"{self._simulator.random.getrandbits(64):016x}"
 
     def _file_route(self) -> web.RouteDef:
         return web.get(self.file_path, self._files.handler(CONTENT, self._file))

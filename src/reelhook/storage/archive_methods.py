@@ -12,6 +12,7 @@ class ArchiveMethods(Forwarding):
     files_to_archive = reading(archive.due)
     next_archiving_at = reading(archive.next_at)
     record_file = writing(archive.record)
+    queue_object = writing(removal.queue)
     files_without_poster = reading(archive.without_poster)
     record_poster = writing(archive.record_poster)
     excess_files = reading(removal.excess)

@@ -94,7 +94,7 @@ class Store(ArchiveMethods, ReportMethods):
 
     _create = writing(job_writes.create, conflict_keys.of_new)
     keep_files = in_background(files.keep)
-    _remove_unused_files = in_background(files.remove_unused)
+    remove_unused_files = in_background(files.remove_unused)
     keep_upload = in_background(uploads.keep)
     hold_uploads = writing(uploads.hold)
     record = writing(job_writes.record, conflict_keys.of_record)
@@ -127,9 +127,7 @@ class Store(ArchiveMethods, ReportMethods):
         new = self._at_rest.encrypted_new(new)
         if not new.files:
             return await self._create(new)
-        return await create_with_files(
-            new, self._create, self.keep_files, self._remove_unused_files
-        )
+        return await create_with_files(new, self._create, self.keep_files, self.remove_unused_files)
 
     async def destinations(self, job_id: str, project: str | None = None) -> list[Destination]:
         """Return the destinations of a job's events."""

@@ -28,6 +28,9 @@ from reelhook.ports import Objects, StoredJob
 MANIFEST = "manifest.jsonl"
 _NOT_READABLE = re.compile(r"[^\w-]+")
 TITLE_CHARACTERS = 60
+PART = ".part"
+NAME_BYTES_MAX = 255 - len(PART)
+"""The longest name of most file systems, with the ending of a file that is being written."""
 
 
 @dataclass(slots=True)
@@ -79,9 +82,11 @@ def name_of(file: ArchivedFile, stored: StoredJob) -> str:
     """Return the name of a job's file: its day, its title and its id."""
     day = iso(stored.job.created_at)[:10]
     title = _NOT_READABLE.sub("-", stored.request.title or stored.request.prompt)
-    words = title.strip("-")[:TITLE_CHARACTERS].strip("-").lower()
-    ending = (file.key or "").rpartition(".")[2]
-    return "_".join(filter(None, (day, words, file.job_id))) + f".{ending}"
+    ending = f"{file.job_id}.{(file.key or '').rpartition('.')[2]}"
+    words = title.strip("-")[:TITLE_CHARACTERS].lower().encode()
+    room = NAME_BYTES_MAX - len(f"{day}__{ending}")  # ids and days are ASCII
+    readable = words[: max(0, room)].decode(errors="ignore").strip("-")
+    return "_".join(filter(None, (day, readable, ending)))
 
 
 def _is_whole(path: Path, file: ArchivedFile) -> bool:
@@ -96,7 +101,7 @@ async def _write(objects: Objects, file: ArchivedFile, path: Path) -> None:
 
     Raises `ObjectStoreError` if the object is not the one that was stored.
     """
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}{PART}")
     async with objects.open(file.key or "") as found:
         with part.open("wb") as opened:
             async for chunk in found.chunks:
@@ -122,7 +127,7 @@ def _known(manifest: Path) -> dict[str, dict[str, Any]]:
 
 
 def _write_manifest(path: Path, lines: dict[str, dict[str, Any]]) -> None:
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}{PART}")
     with part.open("w", encoding="utf-8") as opened:
         for line in lines.values():
             opened.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -20,13 +20,17 @@ OWNED = "database_owned"
 """The problem of a SQLite file that another process uses."""
 
 
+class DatabaseOwnedError(Exception):
+    """A server owns the SQLite file: it has to do the work."""
+
+
 async def prune(
     settings: Settings, now: Instant, removed: Callable[[ExcessFile], None], *, dry_run: bool
 ) -> None:
     """Remove the files that the limits say, with their objects; `removed` is called for each.
 
-    With `dry_run` nothing is removed, and a server may be using the database. On SQLite the command
-    needs the database for itself. Raises `SettingsError` or `ObjectStoreError`.
+    With `dry_run` nothing is removed, and a server may be using the database. Raises
+    `DatabaseOwnedError` if a server owns the SQLite file, `SettingsError` or `ObjectStoreError`.
     """
     if dry_run:
         limits = settings.archive_limits
@@ -54,9 +58,5 @@ async def _opened(settings: Settings) -> AsyncIterator[Store]:
         except SettingsError as error:
             if error.problem != OWNED:
                 raise
-            raise SettingsError(
-                "A server uses this database, and removes these files by itself once an hour; "
-                "stop it to remove them now, or list them with --dry-run",
-                problem=OWNED,
-            ) from None
+            raise DatabaseOwnedError from None
         yield database.store

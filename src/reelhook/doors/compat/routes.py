@@ -21,7 +21,7 @@ from reelhook.doors.compat.schemas import (
 )
 from reelhook.doors.context import ContextOf
 from reelhook.doors.labels import priority_named
-from reelhook.doors.media_urls import check_media_urls
+from reelhook.doors.media_urls import check_media_urls, names_with_video, naming, with_video
 from reelhook.doors.multipart import in_thread_if_large
 from reelhook.doors.policy import KeyRoute, carries_inline_files, needs
 from reelhook.gateway import IdempotencyKey
@@ -70,7 +70,8 @@ async def generate(
         callback_secret=body.callback_secret,
         callback_format=body.callback_format,
     )
-    created = await create_within_rate(context, submit, key)
+    with naming(names_with_video(body.video, body.reference_videos)):
+        created = await create_within_rate(context, submit, key)
     return GenerateResponse(
         job_id=created.job_id,
         title=video.title,
@@ -121,7 +122,7 @@ def _video(body: GenerateBody, version: str, default_model: str | None) -> Video
         image=body.image,
         last_frame=body.last_frame,
         reference_images=body.reference_images,
-        reference_videos=body.reference_videos,
+        reference_videos=with_video(body.video, body.reference_videos),
         reference_audios=body.reference_audios,
         resolution=body.resolution,
         seed=body.seed,
@@ -144,7 +145,7 @@ def _left_out(body: GenerateBody) -> set[str]:
         *("endpoints", "aspect_ratio", "image", "seed", "provider_options", "fallbacks"),
         *("external_id", "metadata", "priority", "resolution", "negative_prompt", "audio"),
         *("last_frame", "reference_images", "reference_videos", "reference_audios"),
-        *("callback_url", "callback_secret", "callback_format"),
+        *("callback_url", "callback_secret", "callback_format", "video"),
     )
     empty = [name for name in later if getattr(body, name) in (None, [])]
     no_metadata = ["metadata"] if body.metadata == {} else []

@@ -21,7 +21,7 @@ from reelhook.domain.request import (
 from reelhook.domain.waiting import Waiting
 from reelhook.doors.fields import ChosenProject, EndpointIds, Schema, Text, documented, is_absent
 from reelhook.doors.labels import LabelledBody, LabelledResponse, PriorityName, label_fields
-from reelhook.doors.media_urls import medium
+from reelhook.doors.media_urls import AudioMedium, ImageMedium, VideoMedium
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
 from reelhook.gateway import StoredJob
 
@@ -42,8 +42,9 @@ Seed = Annotated[int, documented(minimum=0, maximum=SEED_MAX)]
 Size = Annotated[str, documented(pattern=f"^{SIZE}$")]
 Resolution = Annotated[str, documented(pattern=f"^({RESOLUTION})$")]
 NegativePrompt = Annotated[str, documented(minLength=1, maxLength=PROMPT_CHARACTERS_MAX)]
-Medium = Annotated[str, Field(strict=True), BeforeValidator(medium)]
-References = Annotated[list[Medium], Field(fail_fast=True), documented(maxItems=REFERENCES_MAX)]
+Images = Annotated[list[ImageMedium], Field(fail_fast=True), documented(maxItems=REFERENCES_MAX)]
+Videos = Annotated[list[VideoMedium], Field(fail_fast=True), documented(maxItems=REFERENCES_MAX)]
+Audios = Annotated[list[AudioMedium], Field(fail_fast=True), documented(maxItems=REFERENCES_MAX)]
 Fallbacks = Annotated[list[Name], Field(fail_fast=True), documented(maxItems=FALLBACKS_MAX)]
 
 
@@ -63,15 +64,20 @@ class GenerateBody(LabelledBody):
     seconds: Seconds | None = None
     size: Size | None = Field(None, description="Width x height, e.g. 1280x720")
     aspect_ratio: AspectRatio | None = Field(None, description="Instead of a size, e.g. 16:9")
-    image: Medium | None = Field(
-        None, description="The first image: a URL, a data: URI, or the id of an upload"
+    image: ImageMedium | None = Field(
+        None,
+        description="The first image: a URL, a data: URI, the id of an upload, or a job's last "
+        "frame",
     )
-    last_frame: Medium | None = Field(None, description="The last image, in the same form")
-    reference_images: References = Field(
-        [], description="Images whose subjects or style the video has: URLs, or data: URIs"
+    last_frame: ImageMedium | None = Field(None, description="The last image, in the same form")
+    reference_images: Images = Field(
+        [], description="Images whose subjects or style the video has, in the same form"
     )
-    reference_videos: References = Field([], description="Videos, in the same form")
-    reference_audios: References = Field([], description="Sounds, in the same form")
+    reference_videos: Videos = Field([], description="Videos, in the same form")
+    reference_audios: Audios = Field([], description="Sounds: URLs, data: URIs, or uploads")
+    video: VideoMedium | None = Field(
+        None, description="A video to go on from: the first of referenceVideos by another name"
+    )
     resolution: Resolution | None = Field(None, description="Such as 720p, 1080p or 4k")
     seed: Seed | None = Field(None, description="The same seed gives a similar video")
     negative_prompt: NegativePrompt | None = Field(

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
@@ -15,7 +16,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.errors import InvalidRequestError, JobNotFoundError
 from reelhook.domain.labels import EXTERNAL_ID_CHARACTERS_MAX, METADATA_MAX, Labels
 from reelhook.domain.priority import PRIORITIES
 from reelhook.domain.problem import Problem
@@ -31,10 +32,20 @@ from reelhook.domain.request import (
     SHORT_CHARACTERS_MAX,
     SIZE,
 )
+from reelhook.domain.request_media import job_in, text_of_job
 from reelhook.domain.upload import UPLOAD
 from reelhook.doors.fields import EndpointIds
 from reelhook.doors.json_shape import parsed_bytes
 from reelhook.doors.labels import with_few_names
+from reelhook.doors.media_urls import (
+    AUDIO_SCHEMA,
+    IMAGE_SCHEMA,
+    VIDEO_SCHEMA,
+    medium,
+    medium_of,
+    names_with_video,
+)
+from reelhook.doors.openai.ids import job_id_of
 
 WARNINGS_MAX = 20
 _NAME_CHARACTERS_MAX = 64
@@ -52,6 +63,23 @@ def _as_text(value: Any) -> Any:
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def _as_media(value: Any) -> Any:
+    return [value] if isinstance(value, str | dict) else value
+
+
+def _by_video(value: Any) -> Any:
+    """Return a medium that names a job, if it named the job's video; any other unchanged."""
+    in_text = job_in(value) if isinstance(value, str) else None
+    video_id = value.get("job") if isinstance(value, dict) else in_text
+    if not isinstance(video_id, str):
+        return value
+    try:
+        job_id = job_id_of(video_id)
+    except JobNotFoundError:
+        return value
+    return text_of_job(job_id) if isinstance(value, str) else {**value, "job": job_id}
 
 
 def _as_object(value: Any, field: ValidationInfo) -> Any:
@@ -73,10 +101,11 @@ def _as_object(value: Any, field: ValidationInfo) -> Any:
 
 Prompt = Annotated[str, _shown(minLength=1, maxLength=PROMPT_CHARACTERS_MAX)]
 Name = Annotated[str, _shown(minLength=1, maxLength=SHORT_CHARACTERS_MAX)]
-Media = Annotated[str, _shown(description="An http(s) URL, or a data: URI; in a form also a file")]
-MediaList = Annotated[
-    list[Media], Field(fail_fast=True), BeforeValidator(_as_list), _shown(maxItems=REFERENCES_MAX)
-]
+_Media = Annotated[str, BeforeValidator(medium), BeforeValidator(_by_video)]
+ImageMedia = Annotated[_Media, WithJsonSchema(IMAGE_SCHEMA)]
+VideoMedia = Annotated[_Media, WithJsonSchema(VIDEO_SCHEMA)]
+AudioMedia = Annotated[_Media, WithJsonSchema(AUDIO_SCHEMA)]
+_LIST = (Field(fail_fast=True), BeforeValidator(_as_media), _shown(maxItems=REFERENCES_MAX))
 _TEXT: JsonDict = {"type": "string"}
 _SECONDS: JsonDict = {
     "anyOf": [{**_TEXT, "pattern": f"^{SECONDS}$"}, {"type": "integer", "minimum": 1}]
@@ -85,6 +114,8 @@ _REFERENCE: JsonDict = {
     "anyOf": [
         _TEXT,
         {"type": "object", "required": ["image_url"], "properties": {"image_url": _TEXT}},
+        {"type": "object", "required": ["file_id"], "properties": {"file_id": _TEXT}},
+        {"type": "object", "required": ["job"], "properties": {"job": _TEXT, "frame": _TEXT}},
         {"type": "null"},
     ]
 }
@@ -151,17 +182,28 @@ class VideoBody(OwnBody):
     audio: bool | None = Field(
         None, description="With or without sound; absent: the model's choice"
     )
-    image: Media | None = Field(None, description="The first image, instead of input_reference")
-    last_frame: Media | None = None
-    reference_images: MediaList = []
-    reference_videos: MediaList = []
-    reference_audios: MediaList = []
+    image: ImageMedia | None = Field(
+        None, description="The first image, instead of input_reference"
+    )
+    last_frame: ImageMedia | None = None
+    reference_images: Annotated[list[ImageMedia], *_LIST] = []
+    reference_videos: Annotated[list[VideoMedia], *_LIST] = []
+    reference_audios: Annotated[list[AudioMedia], *_LIST] = []
+    video: VideoMedia | None = Field(
+        None, description="A video to go on from: the first of reference_videos by another name"
+    )
     fallbacks: Annotated[
         list[Name], Field(fail_fast=True), BeforeValidator(_as_list), _shown(maxItems=FALLBACKS_MAX)
     ] = Field([], description="Models to try when the ones before definitely did not accept")
     provider_options: Annotated[dict[str, Any], BeforeValidator(_as_object)] = Field(
         {}, description="The provider's own parameters, passed on unchanged"
     )
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The client's names of the fields that errors may be about."""
+        image, _ = self.first_image
+        return {"image": image, **names_with_video(self.video, self.reference_videos)}
 
     @property
     def first_image(self) -> tuple[str, str | None]:
@@ -206,6 +248,8 @@ def _referenced(reference: Any) -> str:
     fields = reference if isinstance(reference, dict) else {}
     if isinstance(url := fields.get("image_url"), str):
         return url
+    if isinstance(fields.get("job"), str) and fields.keys() <= {"job", "frame"}:
+        return str(medium_of(_by_video(fields), "input_reference", "image"))
     if isinstance(file_id := fields.get("file_id"), str) and re.fullmatch(UPLOAD, file_id):
         return file_id
     if "file_id" in fields:
@@ -215,5 +259,6 @@ def _referenced(reference: Any) -> str:
             "image itself, or its image_url",
         )
     raise InvalidRequestError(
-        "input_reference", "input_reference must be a file, or an object with image_url"
+        "input_reference",
+        "input_reference must be a file, or an object with image_url, file_id or job",
     )

@@ -17,11 +17,12 @@ from reelhook.doors.access import holder_of, route_path
 from reelhook.doors.client_calls import CreateRoute, create_once
 from reelhook.doors.context import Context, ContextOf
 from reelhook.doors.labels import priority_named
+from reelhook.doors.media_urls import naming
 from reelhook.doors.multipart import read_body
 from reelhook.doors.openai.body import OwnBody, RemixBody, VideoBody, checked
 from reelhook.doors.openai.ids import job_id_of
 from reelhook.doors.openai.openapi import CREATE_BODY, ERRORS, REMIX_BODY, VIDEO_RESPONSE
-from reelhook.doors.openai.request import check_files, check_own_url, naming_image, video_request
+from reelhook.doors.openai.request import check_files, check_own_url, video_request
 from reelhook.doors.openai.response import video_response
 from reelhook.doors.openai.schemas import Video, accepted_video, video_of, with_warnings
 from reelhook.doors.policy import carries_files, needs
@@ -55,7 +56,7 @@ async def create(context: ContextOf, idempotency_key: IdempotencyHeader = None) 
     request = video_request(body, context.options.default_model)
     await check_files(context.options, body, request)
     submit = partial(context.gateway.new_jobs.submit, context.caller, request)
-    with naming_image(body):
+    with naming(body.names):
         video = await _created(context, fields, body, submit, request, idempotency_key)
     return video_response(context, with_warnings(video, warnings))
 
@@ -110,14 +111,15 @@ async def _created(
         ),
         key,
     )
-    if created.stored is not None:
-        return video_of(created.stored)
+    stored = created.stored
     try:
-        return video_of(await context.gateway.jobs.job(context.caller, created.job_id))
+        if stored is None:
+            stored = await context.gateway.jobs.job(context.caller, created.job_id)
     except DATABASE_FAILURES:
         # After an error of ours, a client would repeat a request that was accepted.
         now = context.options.clock.now()
         return accepted_video(created.job_id, request, body.labels, now)
+    return video_of(stored, context.gateway.models.name_of(stored.job))
 
 
 def _format(body: OwnBody) -> str | None:

@@ -1,9 +1,7 @@
 """The domain's request for a video, made from a body."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
-from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.request import (
     SHORT_CHARACTERS_MAX,
     VideoRequest,
@@ -12,6 +10,7 @@ from reelhook.domain.request import (
 )
 from reelhook.domain.request_media import MEDIA_FIELDS, is_url
 from reelhook.doors.context import HttpOptions
+from reelhook.doors.media_urls import naming, with_video
 from reelhook.doors.openai.body import OwnBody, VideoBody
 
 
@@ -33,7 +32,7 @@ def video_request(body: VideoBody, default_model: str | None) -> VideoRequest:
         image=image,
         last_frame=body.last_frame,
         reference_images=tuple(body.reference_images),
-        reference_videos=tuple(body.reference_videos),
+        reference_videos=tuple(with_video(body.video, body.reference_videos)),
         reference_audios=tuple(body.reference_audios),
         options=body.provider_options,
         fallbacks=tuple(body.fallbacks),
@@ -49,25 +48,15 @@ async def check_own_url(options: HttpOptions, body: OwnBody) -> None:
 
 async def check_files(options: HttpOptions, body: VideoBody, request: VideoRequest) -> None:
     """Raise `InvalidRequestError` if a file's URL may not be dialled."""
+    names = body.names
     for field, kind, file in _files(request):
         if file.startswith("data:"):
             continue
-        with naming_image(body):
+        with naming(names):
             check_file(file, field, kind)
             if not is_url(file):
                 continue
             await options.check_url(file, field=field, media=True)
-
-
-@contextmanager
-def naming_image(body: VideoBody) -> Iterator[None]:
-    """Let an error about the first image name the field in which the client sent it."""
-    try:
-        yield
-    except InvalidRequestError as error:
-        if error.field == "image":
-            error.field, _ = body.first_image
-        raise
 
 
 def _files(request: VideoRequest) -> Iterator[tuple[str, str, str]]:

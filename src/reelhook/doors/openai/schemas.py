@@ -33,11 +33,13 @@ class VideoError(BaseModel):
 
 
 class Video(BaseModel):
-    """A video job. `warnings`, `metadata` and `external_id` are not OpenAI's."""
+    """A video job. `recovered`, `warnings`, `metadata` and `external_id` are not OpenAI's."""
 
     id: str
     object: Literal["video"] = "video"
-    model: str = Field(description="`provider/model`, as a request may name it")
+    model: str = Field(
+        description="`provider/model`, as a request may name it; empty: the provider chooses"
+    )
     status: VideoStatus
     progress: int
     created_at: int = Field(description="Unix seconds")
@@ -48,6 +50,9 @@ class Video(BaseModel):
     size: str = Field(description="As requested; empty: the model chooses")
     remixed_from_video_id: str | None = Field(description="null in lists")
     error: VideoError | None
+    recovered: bool | None = Field(
+        None, exclude_if=is_absent, description="true: it failed, and its video turned up later"
+    )
     warnings: list[str] | None = Field(
         None, exclude_if=is_absent, description="What was ignored in the request, if anything"
     )
@@ -107,14 +112,14 @@ class ErrorBody(BaseModel):
     error: ErrorObject
 
 
-def video_of(stored: StoredJob, source: str | None = None) -> Video:
+def video_of(stored: StoredJob, model: str, source: str | None = None) -> Video:
     """Return a job as a video. `source` is the job whose video it remixes."""
     request = stored.request
     more = {
         "prompt": request.prompt or None,
         "remixed_from_video_id": None if source is None else video_id(source),
     }
-    return _video(stored.job, request.seconds, request.size).model_copy(update=more)
+    return _video(stored.job, model, request.seconds, request.size).model_copy(update=more)
 
 
 def accepted_video(job_id: str, request: VideoRequest, labels: Labels, now: Instant) -> Video:
@@ -142,17 +147,17 @@ def with_warnings(video: Video, warnings: list[str]) -> Video:
     return video.model_copy(update={"warnings": warnings or None})
 
 
-def listed_video(listed: ListedJob) -> Video:
+def listed_video(listed: ListedJob, model: str) -> Video:
     """Return a job of a list as a video. Lists carry no prompts, which may be long."""
-    return _video(listed.job, listed.seconds, listed.size)
+    return _video(listed.job, model, listed.seconds, listed.size)
 
 
-def _video(job: Job, seconds: str | None, size: str | None) -> Video:
+def _video(job: Job, model: str, seconds: str | None, size: str | None) -> Video:
     completed, expires_at = job.status is Status.COMPLETED, job.content_expires_at
     labels = labels_of(job)
     return Video(
         id=video_id(job.id),
-        model=f"{job.provider}/{job.model}" if job.model else job.provider,
+        model=model,
         status=_STATUS[job.status],
         progress=job.progress,
         created_at=job.created_at // 1000,
@@ -163,6 +168,7 @@ def _video(job: Job, seconds: str | None, size: str | None) -> Video:
         size=size or "",
         remixed_from_video_id=None,
         error=_error(job),
+        recovered=job.recovered_at is not None or None,
         metadata=dict(labels.metadata) or None,
         external_id=labels.external_id,
     )

@@ -31,7 +31,8 @@ async def list_videos(
     """Return a page of the project's jobs, whichever door created them."""
     wanted = JobFilter(oldest_first=order == "asc")
     page = await context.gateway.jobs.jobs(context.caller, wanted, limit, _cursor(after))
-    videos = [listed_video(listed) for listed in page.jobs]
+    name_of = context.gateway.models.name_of
+    videos = [listed_video(listed, name_of(listed.job)) for listed in page.jobs]
     return VideoPage(
         data=videos,
         first_id=videos[0].id if videos else None,
@@ -53,7 +54,8 @@ async def retrieve(video_id: str, context: ContextOf) -> JSONResponse:
     stored = await context.gateway.jobs.job(context.caller, job_id)
     await context.gateway.client_calls.used(context.caller, job_id)
     source = await context.gateway.remixes.source(context.caller, stored)
-    return video_response(context, video_of(stored, source))
+    model = context.gateway.models.name_of(stored.job)
+    return video_response(context, video_of(stored, model, source))
 
 
 def _cursor(after: str | None) -> str | None:

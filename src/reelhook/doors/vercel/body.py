@@ -21,6 +21,7 @@ from reelhook.domain.request import (
 )
 from reelhook.doors.fields import EndpointIds
 from reelhook.doors.labels import LabelledBody, PriorityName
+from reelhook.doors.media_urls import ImageMedium, VideoMedium
 from reelhook.doors.vercel.files import WireFile
 
 OWN = "reelhook"
@@ -101,6 +102,9 @@ class OwnFields(LabelledBody):
     priority: PriorityName | None = None
     resolution: str | None = Field(None, description="like 720p")
     negative_prompt: str | None = None
+    image: ImageMedium | None = Field(None, description="In place of the wire's image")
+    last_frame: ImageMedium | None = Field(None, description="In place of a last frame")
+    video: VideoMedium | None = Field(None, description="A video to go on from")
     fallbacks: Annotated[
         list[Annotated[str, Field(json_schema_extra={"maxLength": SHORT_CHARACTERS_MAX})]],
         Field(fail_fast=True),

@@ -2,13 +2,14 @@
 
 from base64 import b64decode
 from binascii import Error as NotBase64Error
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Discriminator, Field, Tag
 
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.media import FORMATS, content_type_of
+from reelhook.domain.request_media import text_of_job
 
 _HEAD_CHARACTERS = 64
 """So much base64 shows a file's type. The number is a multiple of 4."""
@@ -22,7 +23,7 @@ class UrlFile(BaseModel):
     """A file that the provider fetches."""
 
     type: Literal["url"]
-    url: str = Field(description="http(s)", repr=False)
+    url: str = Field(description="http(s), or the id of an upload", repr=False)
     mediaType: str | None = None  # noqa: N815 - the wire's own name
 
 
@@ -34,7 +35,30 @@ class InlineFile(BaseModel):
     mediaType: str | None = None  # noqa: N815 - the wire's own name
 
 
-WireFile = Annotated[UrlFile | InlineFile, Field(discriminator="type")]
+class JobFile(BaseModel):
+    """The video of a completed job, or its last frame. The wire's own clients can't send it."""
+
+    job: str = Field(description="A completed job of the same project")
+    frame: Literal["last"] | None = Field(None, description="For images: the last frame")
+
+
+def _form(file: Any) -> str:
+    """Return the name of a file's form; a wrong name is reported."""
+    if isinstance(file, JobFile) or (isinstance(file, dict) and "job" in file):
+        return "job"
+    return str(file.get("type") if isinstance(file, dict) else getattr(file, "type", ""))
+
+
+WireFile = Annotated[
+    Annotated[UrlFile, Tag("url")]
+    | Annotated[InlineFile, Tag("file")]
+    | Annotated[JobFile, Tag("job")],
+    Discriminator(
+        _form,
+        custom_error_type="file_form",
+        custom_error_message="must have the type url or file, or name a job",
+    ),
+]
 
 
 def file_uri(file: WireFile, field: str, kind: str | None = None) -> str:
@@ -42,6 +66,8 @@ def file_uri(file: WireFile, field: str, kind: str | None = None) -> str:
 
     Raises `InvalidRequestError` for a file whose bytes show another kind than this one.
     """
+    if isinstance(file, JobFile):
+        return text_of_job(file.job)
     if isinstance(file, UrlFile):
         return file.url
     found = _content_type(file.data)
@@ -55,6 +81,8 @@ def file_uri(file: WireFile, field: str, kind: str | None = None) -> str:
 
 def kind_of(file: WireFile) -> str:
     """Return "image", "video" or "audio". A URL is that of an image if nothing says otherwise."""
+    if isinstance(file, JobFile):
+        return "video" if file.frame is None else "image"
     if isinstance(file, InlineFile):
         return (_content_type(file.data) or "image").partition("/")[0]
     named = (file.mediaType or "").partition("/")[0]

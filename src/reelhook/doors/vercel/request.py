@@ -42,7 +42,7 @@ def translated(body: VideoModelBody, own: OwnFields, model: str, route: ModelRou
     if size is not None and resolution is None and not route.takes_sizes:
         details = f"the model has no resolution of {size}; only the ratio is sure to be kept"
         warnings.append(unsupported("resolution", details))
-    first, last = _frames(body)
+    first, last = _frames(body, own)
     request = VideoRequest(
         body.prompt,
         model=model,
@@ -57,7 +57,7 @@ def translated(body: VideoModelBody, own: OwnFields, model: str, route: ModelRou
         last_frame=last,
         options=options,
         fallbacks=tuple(own.fallbacks),
-        **_references(body),
+        **_references(body, own),
     )
     return Translated(request, tuple(warnings))
 
@@ -119,7 +119,7 @@ def _shape(
     return None, named, ratio_of(size)
 
 
-def _frames(body: VideoModelBody) -> tuple[str | None, str | None]:
+def _frames(body: VideoModelBody, own: OwnFields) -> tuple[str | None, str | None]:
     """Return the first and the last image. A first frame replaces `image` (`generate-video.ts`)."""
     frames: dict[str, FrameImage] = {}
     for frame in body.frame_images or ():
@@ -129,14 +129,23 @@ def _frames(body: VideoModelBody) -> tuple[str | None, str | None]:
     first = frames["first_frame"].image if "first_frame" in frames else body.image
     last = frames["last_frame"].image if "last_frame" in frames else None
     field = "frameImages" if "first_frame" in frames else "image"
-    return (
-        None if first is None else file_uri(first, field, "image"),
-        None if last is None else file_uri(last, "frameImages", "image"),
-    )
+    first_uri = None if first is None else file_uri(first, field, "image")
+    last_uri = None if last is None else file_uri(last, "frameImages", "image")
+    return _either(first_uri, own.image, "image"), _either(last_uri, own.last_frame, "lastFrame")
 
 
-def _references(body: VideoModelBody) -> dict[str, Any]:
+def _either(given: str | None, own: str | None, name: str) -> str | None:
+    """Return the image of the wire, or the one of reelhook's own field of this name."""
+    if given is not None and own is not None:
+        field = f"providerOptions.{OWN}.{name}"
+        raise InvalidRequestError(field, f"{field} is given in addition to another one; give one")
+    return own if given is None else given
+
+
+def _references(body: VideoModelBody, own: OwnFields) -> dict[str, Any]:
     found: dict[str, tuple[str, ...]] = {}
+    if own.video is not None:
+        found["reference_videos"] = (own.video,)
     for number, file in enumerate(body.input_references or ()):
         uri = file_uri(file, f"inputReferences.{number}")
         name = f"reference_{kind_of(file)}s"

@@ -49,6 +49,9 @@ async def status(body: StatusBody, context: ContextOf) -> Response:
     content: dict[str, Any] = {"status": wire_status(job), "providerMetadata": metadata_of(job)}
     match content["status"]:
         case "error":
+            if job.recovered_at is not None:
+                video = {"recovered": True, "videoUrl": context.video_url(job_id)}
+                content["providerMetadata"]["reelhook"] |= video
             return JSONResponse(content | {"error": error_of(job)})
         case "completed":
             return await _completed(context, job_id, content)

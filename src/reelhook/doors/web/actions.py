@@ -2,9 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlsplit
 from weakref import WeakKeyDictionary
 
 from fastapi import APIRouter
@@ -19,13 +18,11 @@ from reelhook.doors.errors import STORE_MESSAGE, status_of
 from reelhook.doors.policy import needs
 from reelhook.doors.web.error_messages import page_message
 from reelhook.doors.web.error_page import error_page
-from reelhook.doors.web.messages import EXPIRED_FORM, FOREIGN_FORM
+from reelhook.doors.web.forms import ONCE, Form, form_of, refused
 from reelhook.doors.web.pages import DashboardPage
 from reelhook.doors.web.rendering import HEADERS
-from reelhook.doors.web.view import Banner, Site, View, new_mark, view_of
+from reelhook.doors.web.view import Banner, View, new_mark, view_of
 
-FORM_TOKEN, ONCE = "form_token", "once"
-FIELDS_MAX = 100
 REMEMBERED_MAX, REMEMBERED_SECONDS = 1000, 600.0
 
 
@@ -45,7 +42,6 @@ class Shown:
 
 
 Result = Done | Shown
-Form = Mapping[str, str]
 Act = Callable[[View, Form], Awaitable[Result]]
 
 
@@ -93,13 +89,7 @@ def action(router: APIRouter, path: str, scope: Scope, page: DashboardPage) -> C
     def declare(act: Act) -> Act:
         async def carry_out(context: ContextOf) -> Response:
             view = view_of(context)
-            form = dict(
-                parse_qsl(
-                    (await context.request.body()).decode(errors="replace"),
-                    keep_blank_values=True,
-                    max_num_fields=FIELDS_MAX,
-                )
-            )
+            form = await form_of(context.request)
             if (refusal := refused(view, form)) is not None:
                 return error_page(view, 403, refusal, "forbidden")
             return await _carried_out(view, form, act, page)
@@ -108,23 +98,6 @@ def action(router: APIRouter, path: str, scope: Scope, page: DashboardPage) -> C
         return act
 
     return declare
-
-
-def refused(site: Site, form: Form) -> str | None:
-    """Return the reason why a form is not carried out; None if it came from a page of ours."""
-    origin = site.request.headers.get("origin")
-    if origin is not None and origin not in _own_origins(site):
-        return FOREIGN_FORM
-    if form.get(FORM_TOKEN) != site.form_token:
-        return EXPIRED_FORM
-    return None
-
-
-def _own_origins(site: Site) -> set[str]:
-    public = urlsplit(site.options.public_url)
-    host = site.request.headers.get("host", "")
-    # Behind a proxy that ends TLS, the scheme is not known here; the host is what counts.
-    return {f"{public.scheme}://{public.netloc}", f"http://{host}", f"https://{host}"}
 
 
 async def _carried_out(view: View, form: Form, act: Act, page: DashboardPage) -> Response:

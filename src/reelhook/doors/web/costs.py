@@ -15,7 +15,8 @@ from reelhook.domain.event import DAY_MILLISECONDS
 from reelhook.domain.money import MILLION
 from reelhook.doors.context import ContextOf
 from reelhook.doors.policy import needs
-from reelhook.doors.web.actions import Done, Form, Result, action
+from reelhook.doors.web.actions import Done, Result, action
+from reelhook.doors.web.forms import Form, whole_number
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.rendering import HEADERS
 from reelhook.doors.web.tallies import cost_of, costs_by_unit
@@ -163,9 +164,10 @@ def _whole(form: Form, name: str, least: int, most: int) -> int | None:
     text = form.get(name, "").strip()
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal() and least <= int(text) <= most):
+    number = whole_number(text)
+    if number is None or not least <= number <= most:
         raise InvalidRequestError(name, f"{_NAMES.get(name, name)} must be a whole number")
-    return int(text)
+    return number
 
 
 def _money(form: Form, name: str, unit: str) -> dict[str, int]:

@@ -61,5 +61,5 @@ def _text(headers: Mapping[str, str], body: bytes | None, signed_bytes: int) -> 
 
 async def _endpoint_name(view: View, stored: StoredDelivery) -> str:
     endpoints: Sequence[Any] = await view.gateway.endpoints.all(view.who)
-    names = {one.id: one.description or one.url for one in endpoints}
+    names: dict[str, str] = {one.id: one.description or one.url for one in endpoints}
     return names.get(stored.delivery.endpoint_id, stored.url)

@@ -15,7 +15,7 @@ from reelhook.domain.endpoint import (
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.request import SHORT_CHARACTERS_MAX, check_text
 from reelhook.doors.endpoint_headers import headers_refusal
-from reelhook.doors.web.actions import Form
+from reelhook.doors.web.forms import Form
 from reelhook.doors.web.view import View
 from reelhook.gateway import EndpointFields
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from reelhook.domain.caller import ANONYMOUS
 from reelhook.doors.access import route_path
 from reelhook.doors.error_form import ErrorForm, ErrorReply
 from reelhook.doors.guard import CALLER
@@ -38,7 +39,7 @@ def page_form(app: FastAPI, scope: Scope) -> ErrorForm:
         if error.status == 401:
             return _login(request, error)
         caller = scope.get(CALLER)
-        site = Site(request, app.state.options, caller)
+        site = Site(request, app.state.options, None if caller == ANONYMOUS else caller)
         return error_page(site, error.status, error.message, error.code, dict(error.headers))
 
     return ErrorForm(reply)
@@ -75,7 +76,10 @@ def _wanted(request: Request) -> str:
     if request.method == "GET":
         query = request.url.query
         return route_path(request.scope) + (f"?{query}" if query else "")
-    referrer = urlsplit(request.headers.get("referer", ""))
+    try:
+        referrer = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return "/"
     if referrer.netloc != request.headers.get("host"):
         return "/"
     root = str(request.scope.get("root_path", ""))

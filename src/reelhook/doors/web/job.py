@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reelhook.domain.archive import ArchivedFile, PosterState
-from reelhook.domain.caller import Scope
+from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.delivery import Attempt
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
@@ -14,9 +14,10 @@ from reelhook.domain.job import Job, Status
 from reelhook.domain.labels import labels_of
 from reelhook.domain.request import VideoRequest
 from reelhook.domain.request_media import media_of
-from reelhook.doors.web.actions import Done, Form, Result, action
+from reelhook.doors.web.actions import Done, Result, action
 from reelhook.doors.web.attention import shown_cause
 from reelhook.doors.web.delivery import delivery_number
+from reelhook.doors.web.forms import Form
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.states import job_state
 from reelhook.doors.web.timeline import spans_of
@@ -121,11 +122,20 @@ def poster_address(view: View, job: Job, file: ArchivedFile | None) -> str | Non
     return _signed(view, job, "poster") if made else None
 
 
+async def posters_of(view: View, who: Caller, jobs: Sequence[Job]) -> dict[str, str]:
+    """Return the addresses of the posters of jobs that have one, by job."""
+    files = await view.gateway.content.files(who, jobs)
+    addresses = {job.id: poster_address(view, job, files.get(job.id)) for job in jobs}
+    return {job_id: address for job_id, address in addresses.items() if address is not None}
+
+
 def _signed(view: View, job: Job, what: str) -> str:
     # Of the full hour, so that an open page does not load its video again at each update.
     made_at = view.now - view.now % 3_600_000
     query = view.options.access.download_query(job.id, made_at)
-    return view.to("api", "sora", "videos", job.id, what) + query
+    # From this server: a page shows no file of another one.
+    from_here = "&redirect=0" if query else "?redirect=0"
+    return view.to("api", "sora", "videos", job.id, what) + query + from_here
 
 
 def _request_json(request: VideoRequest, job: Job) -> str:

@@ -9,7 +9,7 @@ from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.causes.cause import Cause
 from reelhook.domain.errors import InvalidRequestError, ReelhookError
 from reelhook.domain.event import iso
-from reelhook.doors.web.actions import Done, Form, Result, Shown, action
+from reelhook.doors.web.actions import Done, Result, Shown, action
 from reelhook.doors.web.attention import shown_cause
 from reelhook.doors.web.filters import (
     CAUSES,
@@ -19,6 +19,8 @@ from reelhook.doors.web.filters import (
     parse_filter,
     with_word,
 )
+from reelhook.doors.web.forms import Form, whole_number
+from reelhook.doors.web.job import posters_of
 from reelhook.doors.web.matching import ACTIONS, Matched, carried_out, matched
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.view import Banner, View
@@ -56,14 +58,15 @@ async def jobs(view: View) -> Mapping[str, Any]:
     if not view.live:
         newest = found.jobs[0].job.created_at if found.jobs else view.now
         view.anchors["newest"] = str(newest)
-    jobs_shown = [listed.job for listed in found.jobs]
-    causes = held or await view.gateway.attention.of_jobs(who, jobs_shown)
+    listed = [one.job for one in found.jobs]
+    causes = held or await view.gateway.attention.of_jobs(who, listed)
     return {
         "jobs": found.jobs,
         "text": text,
         "problem": problem,
         "next": found.next_cursor,
         "cursor": view.query("cursor"),
+        "posters": await posters_of(view, who, listed),
         "causes": {job_id: shown_cause(one, who) for job_id, one in causes.items()},
         "statuses": STATUSES,
         "cause_names": CAUSES,
@@ -108,7 +111,12 @@ async def _news(view: View, who: Caller, parsed: ParsedFilter) -> int:
 async def _matched(view: View, who: Caller, parsed: ParsedFilter) -> Matched | None:
     """Return the jobs that the action is for which the page asks about, if it does."""
     action = (view.form or {}).get("action") or view.query("all")
-    if view.live or action not in ACTIONS or not who.allows(ACTIONS[action].scope):
+    if (
+        view.live
+        or action is None
+        or action not in ACTIONS
+        or not who.allows(ACTIONS[action].scope)
+    ):
         return None
     with contextlib.suppress(InvalidRequestError):  # the banner has it, or nothing matches
         return await matched(view, who, parsed, action)
@@ -116,8 +124,7 @@ async def _matched(view: View, who: Caller, parsed: ParsedFilter) -> Matched | N
 
 
 def _newest(view: View) -> int | None:
-    text = view.query("newest") if view.live else None
-    return int(text) if text is not None and text.isascii() and text.isdecimal() else None
+    return whole_number(view.query("newest")) if view.live else None
 
 
 def _chosen(parsed: ParsedFilter) -> str | None:

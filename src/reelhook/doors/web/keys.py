@@ -6,7 +6,8 @@ from typing import Any
 from reelhook.domain.api_key import NAME_CHARACTERS_MAX
 from reelhook.domain.caller import Scope
 from reelhook.domain.errors import InvalidRequestError
-from reelhook.doors.web.actions import Done, Form, Result, Shown, action
+from reelhook.doors.web.actions import Done, Result, Shown, action
+from reelhook.doors.web.forms import Form, whole_number
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.view import Banner, View
 
@@ -34,14 +35,15 @@ async def keys(view: View) -> Mapping[str, Any]:
 async def create(view: View, form: Form) -> Result:
     """Create a key. Its text is shown once."""
     context = await view.context.within(form.get("project") or None)
-    days = form.get("days", "").strip()
-    if days and not (days.isascii() and days.isdecimal() and 1 <= int(days) <= DAYS_MAX):
+    text = form.get("days", "").strip()
+    days = whole_number(text)
+    if text and (days is None or not 1 <= days <= DAYS_MAX):
         raise InvalidRequestError("days", f"The days must be a whole number up to {DAYS_MAX}")
     _, token = await view.gateway.keys.create(
         context.caller,
         form.get("name", "").strip(),
         [form.get("scope", "read")],
-        lifetime_seconds=int(days) * 24 * 3600 if days else None,
+        lifetime_seconds=None if days is None else days * 24 * 3600,
     )
     view.options.access.key_made.known = True
     return Shown(Banner("The key is created. It is shown only now:", secret=token))

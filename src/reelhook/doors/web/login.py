@@ -1,8 +1,7 @@
 """The login by a key, the logout, and the choice of a theme."""
 
 import asyncio
-from collections.abc import Mapping
-from urllib.parse import parse_qsl, urlsplit
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from weakref import WeakKeyDictionary
 
 from fastapi import APIRouter, Request
@@ -13,23 +12,22 @@ from reelhook.domain.api_key import KeyRefusedError
 from reelhook.domain.caller import Rate
 from reelhook.doors.clients import client_address
 from reelhook.doors.context import HttpOptions
-from reelhook.doors.policy import OpenRoute
+from reelhook.doors.policy import OpenPageRoute
 from reelhook.doors.rates import RateLimits
 from reelhook.doors.sessions import SESSION_SECONDS
-from reelhook.doors.web.actions import refused
 from reelhook.doors.web.error_page import error_page
+from reelhook.doors.web.forms import form_of, refused
 from reelhook.doors.web.rendering import HEADERS, respond
 from reelhook.doors.web.view import THEME_COOKIE, THEMES, Site
 from reelhook.gateway import Gateway
 
-router = APIRouter(route_class=OpenRoute, include_in_schema=False)
+router = APIRouter(route_class=OpenPageRoute, include_in_schema=False)
 WRONG = "This key is not accepted here. Check it, or ask for another one."
 TRIES = (Rate(10, 60), Rate(100, 3600))
 """The tries of one client that fail. A right key after that has to wait too."""
 REFUSAL_SECONDS = 0.3
 """The least time that a refusal takes, so that its reason can't be read from the clock."""
 KEY_CHARACTERS_MAX = 512
-FORM_BYTES_MAX = 16_384
 
 
 class Tries:
@@ -40,8 +38,19 @@ class Tries:
 
     def wait_seconds(self, client: str) -> int:
         """Count a try; return the seconds to wait if it is one too many."""
-        state = self._rates.count(client, TRIES)
+        state = self._rates.count(network_of(client), TRIES)
         return 0 if state.exceeded is None else state.retry_after_seconds
+
+
+def network_of(client: str) -> str:
+    """Return the addresses that one client can choose among: with IPv6, a network of /64."""
+    try:
+        address = ip_address(client.partition("%")[0])
+    except ValueError:
+        return client
+    if not isinstance(address, IPv6Address):
+        return client
+    return str(address.ipv4_mapped or IPv6Network((int(address) >> 64 << 64, 64)))
 
 
 _TRIES: WeakKeyDictionary[object, Tries] = WeakKeyDictionary()
@@ -65,7 +74,7 @@ async def show(request: Request) -> Response:
 @router.post("/login")
 async def log_in(request: Request) -> Response:
     """Begin a session with a key, and go to the page that was asked for."""
-    site, form = _site(request), await _form(request)
+    site, form = _site(request), await form_of(request)
     if (why := refused(site, form)) is not None:
         return error_page(site, 403, why, "forbidden")
     client = client_address(request.scope)
@@ -99,7 +108,7 @@ async def log_in(request: Request) -> Response:
 async def log_out(request: Request) -> Response:
     """End the session in this browser."""
     site = _site(request)
-    if (why := refused(site, await _form(request))) is not None:
+    if (why := refused(site, await form_of(request))) is not None:
         return error_page(site, 403, why, "forbidden")
     response = RedirectResponse(f"{site.root}/login", 303, headers=HEADERS)
     response.delete_cookie(site.sessions.cookie, path=f"{site.root}/")
@@ -109,7 +118,7 @@ async def log_out(request: Request) -> Response:
 @router.post("/theme")
 async def choose_theme(request: Request) -> Response:
     """Keep the chosen theme in this browser, and go back to the page."""
-    site, form = _site(request), await _form(request)
+    site, form = _site(request), await form_of(request)
     if (why := refused(site, form)) is not None:
         return error_page(site, 403, why, "forbidden")
     response = RedirectResponse(_inside(site, form.get("next", "/")), 303, headers=HEADERS)
@@ -121,11 +130,6 @@ async def choose_theme(request: Request) -> Response:
     else:
         response.delete_cookie(THEME_COOKIE, path=f"{site.root}/")
     return response
-
-
-async def _form(request: Request) -> Mapping[str, str]:
-    body = (await request.body())[:FORM_BYTES_MAX]
-    return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=20))
 
 
 async def _accepted(request: Request, key: str) -> tuple[bool, str | None]:
@@ -156,11 +160,13 @@ def _inside(site: Site, wanted: str) -> str:
 
 
 def _is_path(text: str) -> bool:
-    parts = urlsplit(text)
     plain = text.isprintable() and text.isascii() and "\\" not in text
-    return plain and text.startswith("/") and not text.startswith("//") and not parts.netloc
+    return plain and text.startswith("/") and not text.startswith("//")
 
 
 def _is_secure(site: Site) -> bool:
+    """Return True if the browser came by TLS, which may end at a proxy: its `Origin` shows that."""
     headers = site.request.headers
-    return "https" in {site.request.url.scheme, headers.get("x-forwarded-proto")}
+    by_proxy = headers.get("x-forwarded-proto")
+    by_browser = headers.get("origin", "").partition(":")[0]
+    return "https" in {site.request.url.scheme, by_proxy, by_browser}

@@ -5,9 +5,11 @@ import contextlib
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
+from reelhook.domain.budget import LimitKind
 from reelhook.domain.caller import Scope
 from reelhook.domain.endpoint import Endpoint
 from reelhook.doors.web.attention import attention_of
+from reelhook.doors.web.job import posters_of
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.tallies import (
     costs_by_unit,
@@ -16,10 +18,11 @@ from reelhook.doors.web.tallies import (
     webhook_figure,
 )
 from reelhook.doors.web.view import View
-from reelhook.gateway import AccountStats, CostLine, percentiles
+from reelhook.gateway import AccountStats, CostLine, JobFilter, percentiles
 
 router = new_router()
 ENDPOINTS_SHOWN = 8
+LATEST_SHOWN = 5
 COSTS_SECONDS = 0.1
 
 
@@ -35,6 +38,10 @@ async def overview(view: View) -> Mapping[str, Any]:
         _soon(activity.costs(who, 1)),
         gateway.endpoints.held_back(who),
     )
+    latest, budget = await asyncio.gather(
+        gateway.jobs.jobs(who, JobFilter(), LATEST_SHOWN),
+        gateway.budgets.of_project(who, who.project),
+    )
     return {
         "running": running,
         "started": requested_figure(day),
@@ -42,10 +49,16 @@ async def overview(view: View) -> Mapping[str, Any]:
         "webhooks": webhook_figure(day),
         "lag": percentiles([lag.milliseconds for lag in day.lags]),
         "costs": None if costs is None else costs_by_unit(costs),
+        "budget": next(
+            (line for line in budget.usage if line.kind is LimitKind.MONEY_PER_DAY and line.limit),
+            None,
+        ),
         "events": events,
         "endpoints": _worst_first(await gateway.endpoints.all(who), held_back),
         "accounts": await accounts_of(view),
         "needs": await attention_of(view),
+        "latest": latest.jobs,
+        "posters": await posters_of(view, who, [listed.job for listed in latest.jobs]),
         "nothing_yet": not events and not running.total,
     }
 

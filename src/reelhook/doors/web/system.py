@@ -12,7 +12,8 @@ from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
 from reelhook.domain.worker import WorkerLeases
 from reelhook.doors.context import Finding
-from reelhook.doors.web.actions import Done, Form, Result, Shown, action
+from reelhook.doors.web.actions import Done, Result, Shown, action
+from reelhook.doors.web.forms import Form
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.view import Banner, View
 from reelhook.gateway import AuditFilter

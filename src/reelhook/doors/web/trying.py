@@ -7,11 +7,12 @@ from typing import Any
 
 from reelhook.domain.caller import Scope
 from reelhook.domain.catalog import ModelRoute
-from reelhook.domain.errors import ReelhookError
+from reelhook.domain.errors import InvalidRequestError, ReelhookError
 from reelhook.domain.request import VideoRequest, check_file
 from reelhook.doors.access import holder_of
-from reelhook.doors.web.actions import ONCE, Done, Form, Result, Shown, action
+from reelhook.doors.web.actions import Done, Result, Shown, action
 from reelhook.doors.web.error_messages import page_message
+from reelhook.doors.web.forms import ONCE, Form, whole_number
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.view import Banner, View
 from reelhook.gateway import IdempotencyKey, ModelEstimate
@@ -31,15 +32,18 @@ async def trying(view: View) -> Mapping[str, Any]:
     if not filled["model"] and routes:
         filled["model"] = routes[0].display_name
     chosen = next((one for one in routes if one.display_name == filled["model"]), None)
-    request = _request(filled)
+    offers = _offers(chosen)
+    if view.form is None and view.query("again") is None and "seconds" in offers:
+        # A first look costs little: the shortest video, unless a length was chosen.
+        filled["seconds"] = filled["seconds"] or min(offers["seconds"], key=float)
     return {
         "routes": routes,
         "accounts": list(catalog.accounts),
         "chosen": chosen,
         "limits": None if chosen is None else chosen.limits,
-        "offers": _offers(chosen),
+        "offers": offers,
         "filled": filled,
-        "estimate": _estimate(view, request),
+        "estimate": _estimate(view, filled),
         "curl": _curl(view, filled),
         "example": EXAMPLE,
     }
@@ -72,11 +76,13 @@ def _offers(route: ModelRoute | None) -> dict[str, tuple[str, ...]]:
 
 
 def _request(filled: Mapping[str, str]) -> VideoRequest:
-    seed = filled["seed"]
+    seed = whole_number(filled["seed"])
+    if filled["seed"] and seed is None:
+        raise InvalidRequestError("seed", "The seed must be a whole number")
     return VideoRequest(
         prompt=filled["prompt"] or EXAMPLE,
         model=filled["model"],
-        seed=int(seed) if seed.isascii() and seed.isdecimal() else None,
+        seed=seed,
         image=filled["image"] or None,
         seconds=filled["seconds"] or None,
         size=filled["size"] or None,
@@ -85,10 +91,10 @@ def _request(filled: Mapping[str, str]) -> VideoRequest:
     )
 
 
-def _estimate(view: View, request: VideoRequest) -> ModelEstimate | str | None:
+def _estimate(view: View, filled: Mapping[str, str]) -> ModelEstimate | str | None:
     """Return the price of a request; a text if the model can't fulfil it."""
     try:
-        found = view.gateway.models.estimate(view.who, request)
+        found = view.gateway.models.estimate(view.who, _request(filled))
     except ReelhookError as error:
         return page_message(error)
     return found[0] if found else None
@@ -97,7 +103,7 @@ def _estimate(view: View, request: VideoRequest) -> ModelEstimate | str | None:
 def _curl(view: View, filled: Mapping[str, str]) -> str:
     names = {"prompt": "script", "aspect_ratio": "aspectRatio"}
     body: dict[str, object] = {
-        names.get(name, name): int(value) if name == "seed" and value.isdecimal() else value
+        names.get(name, name): whole_number(value) if name == "seed" else value
         for name, value in filled.items()
         if value
     }
@@ -116,7 +122,7 @@ async def submit(view: View, form: Form) -> Result:
     view.form = form
     filled = {name: form.get(name, "").strip() for name in _FIELDS}
     if form.get("do") == "price":
-        estimate = _estimate(view, _request(filled))
+        estimate = _estimate(view, filled)
         wrong = isinstance(estimate, str)
         return Shown(
             Banner(estimate if isinstance(estimate, str) else "", "bad" if wrong else "good")

@@ -9,12 +9,13 @@ from reelhook.domain.endpoint import Endpoint, EndpointKind
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import iso
 from reelhook.domain.request import SHORT_CHARACTERS_MAX, check_text
-from reelhook.doors.web.actions import Done, Form, Result, Shown, action
+from reelhook.doors.web.actions import Done, Result, Shown, action
 from reelhook.doors.web.endpoint_settings import (
     URL_CHARACTERS_MAX,
     changed_fields,
     settings_of,
 )
+from reelhook.doors.web.forms import Form, whole_number
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.states import endpoint_state
 from reelhook.doors.web.tallies import webhook_figure
@@ -61,10 +62,8 @@ async def endpoint(view: View) -> Mapping[str, Any]:
     if state not in STATES:
         state = None
     cursor = view.query("cursor")
-    number = int(cursor) if cursor and cursor.isascii() and cursor.isdecimal() else None
-    found = await gateway.deliveries.page(
-        who, DeliveryFilter(state=state, endpoint_id=endpoint_id), PAGE_DELIVERIES, number
-    )
+    wanted = DeliveryFilter(state=state, endpoint_id=endpoint_id)
+    found = await gateway.deliveries.page(who, wanted, PAGE_DELIVERIES, whole_number(cursor))
     day = await gateway.activity.last_day(who)
     lags = [lag.milliseconds for lag in day.lags if lag.endpoint_id == endpoint_id]
     return {

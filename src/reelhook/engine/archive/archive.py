@@ -13,17 +13,23 @@ from reelhook.core.wakeups import Signals
 from reelhook.domain.after_end import archive_failed
 from reelhook.domain.archive import ArchivedFile, FileState
 from reelhook.domain.archive_errors import ObjectStoreError
-from reelhook.domain.errors import ContentMissingError, JobNotFoundError, ProviderError
+from reelhook.domain.errors import (
+    AccountUnavailableError,
+    ContentMissingError,
+    JobNotFoundError,
+    ProviderError,
+    ProviderUnauthorizedError,
+)
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.engine.archive.fetch import Fetch
 from reelhook.engine.archive.partial_file import SYNC_BYTES, PartialFile, SpoolBusyError, WholeFile
 from reelhook.engine.archive.places import Place
 from reelhook.engine.archive.shared import SharedArchive
-from reelhook.engine.archive.storing import responds, stored
+from reelhook.engine.archive.storing import put_verified, responds
 from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.runner import RunningTasks
-from reelhook.ports import ArchiveStore, Clock
+from reelhook.ports import ArchiveStore, Clock, StoredJob
 
 log = structlog.get_logger()
 LOOK_SECONDS = 5.0
@@ -75,6 +81,7 @@ class Archive:
         self._shared = shared
         self._recording = recording
         self._posters = signals.posters
+        self._removals = signals.removals
         self._clock = clock
         self._running: set[str] = set()
         self._storing = 0
@@ -128,17 +135,24 @@ class Archive:
         self.tasks.spawn(self._archive(file, place), done, job=file.job_id)
 
     async def _archive(self, file: ArchivedFile, place: Place) -> None:
-        """Archive one file, or record why it has to wait."""
+        with suppress(_StoppedError, JobNotFoundError):
+            await self._try(file, place)
+
+    async def _try(self, file: ArchivedFile, place: Place) -> None:
+        """Archive one file, or record why it has to wait. Raises if its job was deleted."""
         now = self._clock.now
         try:
-            with suppress(_StoppedError, JobNotFoundError):
-                job = (await self._store.job(file.job_id)).job
-                async with self._shared.spool.open(file.job_id) as spooled:
-                    await self._fetch_and_store(file, job, spooled, place)
+            job = await self._store.job(file.job_id)
+            async with self._shared.spool.open(file.job_id) as spooled:
+                await self._fetch_and_store(file, job, spooled, place)
         except SpoolBusyError:
             await self._record(file.postponed(now() + BUSY_MILLISECONDS))
         except ContentMissingError as error:
             await self._record(file.missing(error.message, now()))
+        except ProviderUnauthorizedError as error:
+            # The file's error is its project's to read; words about the account are not.
+            log.warning("archive.account_refused", account=file.account, error=error.message)
+            await self._record(file.failed(AccountUnavailableError().message, now()))
         except ProviderError as error:
             await self._record(file.failed(error.message, now()))
         except ObjectStoreError as error:
@@ -152,14 +166,14 @@ class Archive:
             await self._record(file.postponed(now() + BUSY_MILLISECONDS))
 
     async def _fetch_and_store(
-        self, file: ArchivedFile, job: Job, spooled: PartialFile, place: Place
+        self, file: ArchivedFile, stored: StoredJob, spooled: PartialFile, place: Place
     ) -> None:
         run = self._shared.spool.run
-        whole = await self._fetch(job, spooled)
+        whole = await self._fetch(stored.job, spooled)
         place.leave()
         recorded = False
         try:
-            recorded = await self._put(file, whole)
+            recorded = await self._put(file, stored.request.title, whole)
         finally:
             if not recorded:  # the provider may delete its copy before the next try
                 await run(spooled.keep_whole)
@@ -192,7 +206,7 @@ class Archive:
             check,
         ).whole()
 
-    async def _put(self, file: ArchivedFile, whole: WholeFile) -> bool:
+    async def _put(self, file: ArchivedFile, title: str, whole: WholeFile) -> bool:
         """Put a whole file into the archive, and record it. Return False if it has to wait."""
         until = self._shared.health.store_retry_at()
         if until is None and self._storing >= STORING_MAX:
@@ -203,11 +217,11 @@ class Archive:
         self._storing += 1
         try:
             async with self._shared.puts:
-                return await self._put_now(file, whole)
+                return await self._put_now(file, title, whole)
         finally:
             self._storing -= 1
 
-    async def _put_now(self, file: ArchivedFile, whole: WholeFile) -> bool:
+    async def _put_now(self, file: ArchivedFile, title: str, whole: WholeFile) -> bool:
         health = self._shared.health
         until = health.store_retry_at()
         if until is not None:
@@ -218,7 +232,7 @@ class Archive:
             if had_failed:
                 await responds(self._shared.objects)
             await self._check_space(whole.size)
-            found = await stored(self._shared, file.job_id, whole)
+            found = await put_verified(self._shared, file.job_id, title, whole)
         except BaseException:
             health.store_untried()
             raise
@@ -229,7 +243,8 @@ class Archive:
         if await self._record(done):
             self._posters.publish()
         elif await self._store.archived_file(file.job_id) is None:
-            await self._shared.objects.delete([found.key])  # its job was deleted meanwhile
+            await self._store.queue_object(found.key, self._clock.now())  # its job was deleted
+            self._removals.publish()
         return True
 
     async def _check_space(self, size: int) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,20 +25,33 @@ async def local_copy(objects: Objects, key: str, folder: Path) -> AsyncIterator[
     if own is not None:
         yield own
         return
-    descriptor, path = await asyncio.to_thread(_created, folder)
+    async with temporary_file(folder) as path:
+        async with objects.open(key) as found:
+            await write_all(path, found.chunks)
+        yield path
+
+
+@asynccontextmanager
+async def temporary_file(folder: Path) -> AsyncIterator[Path]:
+    """Give an empty file in the folder, which is removed with the block. Raises `OSError`."""
+    path = await asyncio.to_thread(_created, folder)
     try:
-        try:
-            async with objects.open(key) as found:
-                async for chunk in found.chunks:
-                    await asyncio.to_thread(_write, descriptor, chunk)
-        finally:
-            os.close(descriptor)
         yield path
     finally:
         path.unlink(missing_ok=True)
 
 
-def _created(folder: Path) -> tuple[int, Path]:
+async def write_all(path: Path, chunks: AsyncIterable[bytes]) -> int:
+    """Write chunks to a file as they come, and return their size. Raises `OSError`."""
+    size = 0
+    with path.open("wb", buffering=0) as file:
+        async for chunk in chunks:
+            await asyncio.to_thread(_write, file.fileno(), chunk)
+            size += len(chunk)
+    return size
+
+
+def _created(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     oldest = time.time() - LEFT_SECONDS
     for left in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
@@ -48,7 +61,8 @@ def _created(folder: Path) -> tuple[int, Path]:
         except FileNotFoundError:  # its process has just removed it
             continue
     descriptor, name = tempfile.mkstemp(_SUFFIX, _PREFIX, folder)
-    return descriptor, Path(name)
+    os.close(descriptor)
+    return Path(name)
 
 
 def _write(descriptor: int, chunk: bytes) -> None:

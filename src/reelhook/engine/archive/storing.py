@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from reelhook.domain.archive_errors import ObjectStoreError
+from reelhook.domain.file_name import content_disposition
 from reelhook.engine.archive.media_type import media_type, object_key
 from reelhook.engine.archive.partial_file import WholeFile
 from reelhook.engine.archive.shared import SharedArchive
@@ -37,8 +38,12 @@ async def responds(objects: Objects) -> None:
         raise ObjectStoreError(objects.name, "it did not respond in time") from None
 
 
-async def stored(shared: SharedArchive, job_id: str, file: WholeFile) -> StoredObject:
-    """Put a file into the archive. Raises `ObjectStoreError` unless it is whole there.
+async def put_verified(
+    shared: SharedArchive, job_id: str, title: str, file: WholeFile
+) -> StoredObject:
+    """Put a file into the archive; a bucket names it by its job's title.
+
+    Raises `ObjectStoreError` unless it is whole there.
 
     A folder is read again and compared by hash. A bucket checks each part by the hash that the
     request is signed with, so there the size says whether a part was lost.
@@ -46,10 +51,11 @@ async def stored(shared: SharedArchive, job_id: str, file: WholeFile) -> StoredO
     objects, spool = shared.objects, shared.spool
     content_type = await spool.run(partial(media_type, file.path, file.content_type))
     key = object_key(job_id, content_type)
+    name = content_disposition(title, job_id, content_type, attachment=False)
     seconds = PUT_SECONDS + file.size / PUT_BYTES_PER_SECOND
     try:
         async with asyncio.timeout(seconds):
-            await objects.put(key, file.path, content_type)
+            await objects.put(key, file.path, content_type, disposition=name)
         async with asyncio.timeout(SIZE_SECONDS):
             size = await objects.size(key)
     except TimeoutError:

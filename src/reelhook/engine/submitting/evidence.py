@@ -65,7 +65,7 @@ class Evidence:
         """Read the listing. Return None if that failed, or takes longer than a doubt may last."""
         now = self._clock.now()
         if self.unread_since is None:
-            self.unread_since = now
+            self.unread_since, self.unread_reason = now, ""
         given_up = min(given_up_at(doubt, self._settle_milliseconds) for doubt in in_doubt)
         end = max(given_up, self.unread_since + UNREAD_MILLISECONDS_MIN, now + 1000)
         read = asyncio.create_task(self._read(in_doubt, now))
@@ -92,7 +92,9 @@ class Evidence:
         patient = facts.models and any(
             now - doubt.since < 2 * self._settle_milliseconds for doubt in in_doubt
         )
-        pages = ListingPages(self._leased, self._pause, patient=bool(patient))
+        pages = ListingPages(
+            self._leased, self._pause, patient=bool(patient), logged=self.unread_reason
+        )
         if not await pages.read(partial(_reached, in_doubt)):
             self.unread_reason = pages.failure
             return None

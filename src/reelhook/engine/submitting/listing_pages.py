@@ -20,13 +20,16 @@ class ListingPages:
 
     `readable`: no entry was skipped. `supported`: the provider has a listing. With `patient` a
     provider that denies having one is asked again: proxies respond 404 or 405 while a server
-    restarts.
+    restarts. A failure is logged, unless it is the `logged` one.
     """
 
-    def __init__(self, leased: LeasedAccount, pause: ReadPause, *, patient: bool) -> None:
+    def __init__(
+        self, leased: LeasedAccount, pause: ReadPause, *, patient: bool, logged: str = ""
+    ) -> None:
         self._leased = leased
         self._pause = pause
         self._patient = patient
+        self._logged = logged
         self._after: str | None = None
         self._stuck = False
         self._pages = 0
@@ -50,16 +53,19 @@ class ListingPages:
                     break
         except ListingUnsupportedError as error:
             if self._patient:
-                log.warning("resolve.listing_gone", account=self._leased.id, error=error.message)
-                self.failure = error.message
+                self._failed("resolve.listing_gone", error)
                 return False
             self.supported = self.readable = False
         except ProviderError as error:
-            log.warning("resolve.listing_failed", account=self._leased.id, error=error.message)
-            self.failure = error.message
+            self._failed("resolve.listing_failed", error)
             await self._wait(error)
             return False
         return True
+
+    def _failed(self, event: str, error: ProviderError) -> None:
+        self.failure = error.message
+        if error.message != self._logged:
+            log.warning(event, account=self._leased.id, error=error.message)
 
     async def _add(self, page: Page) -> None:
         new = [e for e in page.entries if e.provider_job_id not in self.entries]

@@ -100,14 +100,8 @@ class PaidOutcomes:
                     await self._submit_later(job, self._wait_seconds(job), reason)
             case RateLimited(retry_after_seconds=seconds, reason=reason):
                 await self._rate_limited(stored, seconds or self._wait_seconds(job), reason)
-            case Refused(code=code, message=message, unauthorized=unauthorized):
-                if unauthorized:
-                    self._leased.health.unauthorized = message
-                else:
-                    self._leased.health.creates_work()
-                if not await self.fall_back(stored, code, message):
-                    failed = job.fail(code, message, self._clock.now())
-                    await self._recording.record([failed], self._leased.lease)
+            case Refused():
+                await self._refused(stored, outcome)
             case InDoubt():
                 await self._in_doubt(job, outcome)
             case _:
@@ -116,6 +110,16 @@ class PaidOutcomes:
     async def fall_back(self, stored: WaitingJob, code: str, message: str) -> bool:
         """Move a job to its next model. Return False if there is none."""
         return await self._fallback.next_model(stored, code, message, self._leased.lease)
+
+    async def _refused(self, stored: StoredJob, outcome: Refused) -> None:
+        if outcome.unauthorized:
+            self._leased.health.unauthorized = outcome.message
+        elif not outcome.ours:
+            self._leased.health.creates_work()
+        code, message = outcome.code, outcome.message
+        if outcome.ours or not await self.fall_back(stored, code, message):
+            failed = stored.job.fail(code, message, self._clock.now())
+            await self._recording.record([failed], self._leased.lease)
 
     async def _rate_limited(self, stored: StoredJob, wait_seconds: float, reason: str) -> None:
         """Pause the account's creates, as its provider asked."""

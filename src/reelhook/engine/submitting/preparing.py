@@ -5,41 +5,47 @@ on a host that may have lost it. A job whose file can't be had ends, and nothing
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from urllib.parse import urlsplit
+
+import structlog
 
 from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
 from reelhook.domain.errors import CommitUnknownError, JobNotFoundError
+from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
-from reelhook.domain.media import FILES_BYTES_MAX, FORMATS, File, judged, reference
+from reelhook.domain.media import FILES_BYTES_MAX, FORMATS, File, hash_in, judged, reference
 from reelhook.domain.media_errors import MediaUnavailableError
 from reelhook.domain.request import VideoRequest
-from reelhook.domain.request_media import is_of_job, is_url, kind_of, media_of, with_media
+from reelhook.domain.request_media import is_url, job_in, kind_of, media_of, with_media
 from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.runner import RunningTasks
 from reelhook.engine.submitting.fetch_slots import FetchSlots
-from reelhook.ports import Clock, MediaFetch, PrepareStore, StoredJob
+from reelhook.ports import (
+    Clock,
+    FetchedFile,
+    JobMediaFetch,
+    MediaFetch,
+    PrepareStore,
+    StoredJob,
+)
 
+log = structlog.get_logger()
 JOBS_AT_ONCE = 10_000
 """The most jobs of an account whose files are waited for at once."""
 READS_AT_ONCE = 16
 LOOK_SECONDS = 5.0
-"""The time between two looks while jobs wait: one whose database failed is begun again."""
+"""The time between two looks at all that wait: one whose database failed is begun again."""
+YOUNG_MILLISECONDS = 10_000
+"""The time before a look from which on new jobs are read again: other hosts have other clocks."""
 WAITS_SECONDS = (2.0, 6.0, 15.0)
 """The waits between the tries of a file."""
 _Medium = tuple[str, str]
 """The kind of a file, and the text that stands for it in a request."""
-MediaOfJob = Callable[[str, str], Awaitable[File]]
-"""Returns the file that a medium `job:…` of a project's request stands for.
-
-Raises `MediaUnavailableError`."""
-
-
-async def no_media_of_jobs(_project: str, _text: str) -> File:
-    """Raise `MediaUnavailableError`: no videos of jobs are kept here."""
-    raise MediaUnavailableError("The videos of jobs are not kept here, so none can be used")
+_JOBS = "job:"
+"""The host whose slots videos of jobs take."""
 
 
 class Preparing:
@@ -57,7 +63,7 @@ class Preparing:
         recording: Recording,
         signals: Signals,
         fetch: MediaFetch | None,
-        media_of_job: MediaOfJob = no_media_of_jobs,
+        of_jobs: JobMediaFetch,
         *,
         clock: Clock,
     ) -> None:
@@ -66,51 +72,81 @@ class Preparing:
         self._recording = recording
         self._submit = signals.submit
         self._fetch = fetch
-        self._media_of_job = media_of_job
+        self._of_jobs = of_jobs
         self._clock = clock
         self._slots = FetchSlots()
         self._storing = asyncio.Lock()
         """Only one file at a time is in memory."""
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
+        self._looked_at: Instant = 0
+        """The time at which all waiting jobs were read last."""
         self._running: set[str] = set()
+        self._trouble = ""
+        """The last reason on this machine for which a job waits."""
         self.signal = signals.submit.fork()
-        # The end of a task leaves nothing to do, unlike its failure.
-        self.tasks = RunningTasks(asyncio.Event())
+        # The end of a task leaves nothing to do, unlike its failure. No hand-over of the account
+        # waits for a slow host: the next worker fetches again.
+        self.tasks = RunningTasks(asyncio.Event(), resumable=True)
 
     async def tick(self) -> float | None:
-        """Begin with the jobs that wait; see `Loop`."""
-        waiting = await self._store.jobs_to_prepare(self._leased.id, JOBS_AT_ONCE)
-        for job_id in waiting:
+        """Begin with the jobs that wait; see `Loop`.
+
+        Every new job sets the signal, so only the young ones are read then.
+        """
+        now = self._clock.now()
+        young = now - self._looked_at in range(round(LOOK_SECONDS * 1000))
+        since = self._looked_at - YOUNG_MILLISECONDS if young else 0
+        if not young:
+            self._looked_at = now
+        for job_id in await self._store.jobs_to_prepare(self._leased.id, since, JOBS_AT_ONCE):
             if job_id not in self._running:
                 self._running.add(job_id)
                 done = partial(self._running.discard, job_id)
                 self.tasks.spawn(self._prepare(job_id), done, job=job_id)
-        return LOOK_SECONDS if waiting else None
+        return LOOK_SECONDS if young or self._running else None
 
     async def _prepare(self, job_id: str) -> None:
         references: dict[_Medium, str] = {}
+        project = ""
         while (stored := await self._unprepared(job_id)) is not None:
             job, missing = stored.job, self._missing(stored.request, references)
+            project = job.project
             if not missing:
-                request = with_media(stored.request, partial(_referred, references))
-                prepared = job.prepared(self._clock.now())
-                try:
-                    written = await self._store.record_prepared(
-                        prepared, request, self._leased.lease
-                    )
-                except CommitUnknownError:
-                    self._submit.publish()  # it may have been written
-                    raise
-                if written:
-                    self._submit.publish()
-                return  # if it was not written, the next look begins again
+                await self._record(stored, references)
+                return
             del stored  # its texts may be long, and a file may take minutes
             try:
                 await self._store_files(job, missing, references)
             except MediaUnavailableError as error:
+                if error.ours:
+                    await self._wait_for_us(error)
+                    continue
                 failed = job.fail(error.code, error.message, self._clock.now())
                 await self._recording.record([failed], self._leased.lease)
                 return
+        if references:  # the job was canceled or deleted meanwhile: its files go with it
+            hashes = [found for text in references.values() if (found := hash_in(text))]
+            await self._store.remove_unused_files(project, hashes, self._clock.now())
+
+    async def _wait_for_us(self, error: MediaUnavailableError) -> None:
+        """Wait while this machine can't fetch or keep any file. The job's age limits that."""
+        if self._trouble != error.message:
+            log.warning("preparing.deferred", account=self._leased.id, error=error.message)
+        self._trouble = error.message
+        await self._clock.wait(asyncio.Event(), WAITS_SECONDS[-1])
+
+    async def _record(self, stored: StoredJob, references: dict[_Medium, str]) -> None:
+        """Let a job be submitted. If that is not written, the next look begins again."""
+        request = with_media(stored.request, partial(_referred, references))
+        prepared = stored.job.prepared(self._clock.now())
+        try:
+            written = await self._store.record_prepared(prepared, request, self._leased.lease)
+        except CommitUnknownError:
+            self._submit.publish()  # it may have been written
+            raise
+        if written:
+            self._trouble = ""
+            self._submit.publish()
 
     async def _unprepared(self, job_id: str) -> StoredJob | None:
         """Return the job; None if it no longer waits for its files here."""
@@ -128,7 +164,8 @@ class Preparing:
         return [
             medium
             for medium in dict.fromkeys(media)
-            if medium not in references and (is_of_job(medium[1]) or self._fetches(medium[1]))
+            if medium not in references
+            and (job_in(medium[1]) is not None or self._fetches(*medium))
         ]
 
     async def _store_files(
@@ -143,23 +180,20 @@ class Preparing:
                 limit = FILES_BYTES_MAX // 1024**2
                 raise MediaUnavailableError(f"The files of a request may have {limit} MiB together")
 
-    def _fetches(self, text: str) -> bool:
-        return self._fetch is not None and is_url(text)
+    def _fetches(self, kind: str, text: str) -> bool:
+        """Return True for an address, unless the provider takes such files by addresses only."""
+        by_address_only = self._leased.provider.traits.inline_bytes_max.get(kind) == 0
+        return self._fetch is not None and is_url(text) and not by_address_only
 
     async def _kept(self, job: Job, text: str, kind: str) -> tuple[str, int]:
         """Store a file; return the reference to it and its size."""
-        if is_of_job(text) or (fetch := self._fetch) is None:
-            return await self._keep(job, await self._media_of_job(job.project, text), kind)
-        try:
-            host = urlsplit(text).netloc.rpartition("@")[2].lower()
-        except ValueError:
-            raise MediaUnavailableError(f"The address of the {kind} is not a URL") from None
+        host = _host(text, kind)
         tries = len(WAITS_SECONDS) + 1
         for wait_seconds in (*WAITS_SECONDS, None):
             try:
-                return await self._fetched(fetch, job, text, kind, host)
+                return await self._fetched(job, text, kind, host)
             except MediaUnavailableError as error:
-                if not error.passing:
+                if error.ours or not error.passing:
                     raise
                 if wait_seconds is None:
                     message = f"{error.message} ({tries} tries)"
@@ -167,11 +201,20 @@ class Preparing:
             await self._clock.wait(asyncio.Event(), wait_seconds)
         raise AssertionError("the last try returns or raises")
 
-    async def _fetched(
-        self, fetch: MediaFetch, job: Job, url: str, kind: str, host: str
-    ) -> tuple[str, int]:
-        async with self._slots.take(host), fetch.fetch(url, kind) as fetched, self._storing:
+    async def _fetched(self, job: Job, text: str, kind: str, host: str) -> tuple[str, int]:
+        async with (
+            self._slots.take(host),
+            self._open(job.project, text, kind) as fetched,
+            self._storing,
+        ):
             return await self._keep(job, await fetched.read(), kind)
+
+    def _open(self, project: str, text: str, kind: str) -> AbstractAsyncContextManager[FetchedFile]:
+        job_id = job_in(text)
+        if job_id is not None:
+            return self._of_jobs.fetch(project, job_id, kind)
+        assert self._fetch is not None  # noqa: S101 - else addresses are left to the provider
+        return self._fetch.fetch(text, kind)
 
     async def _keep(self, job: Job, file: File, kind: str) -> tuple[str, int]:
         found = judged(file, kind)
@@ -184,3 +227,13 @@ class Preparing:
 
 def _referred(references: dict[_Medium, str], name: str, text: str) -> str:
     return references.get((kind_of(name), text), text)
+
+
+def _host(text: str, kind: str) -> str:
+    """Return the host whose slots a fetch takes. Raises `MediaUnavailableError`."""
+    if job_in(text) is not None:
+        return _JOBS
+    try:
+        return urlsplit(text).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        raise MediaUnavailableError(f"The address of the {kind} is not a URL") from None

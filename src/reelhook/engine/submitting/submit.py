@@ -15,18 +15,17 @@ import structlog
 
 from reelhook.core.facts import Emit, SubmitDecided
 from reelhook.core.recording import Recording
-from reelhook.core.request_files import put_back
 from reelhook.core.wakeups import Signals
 from reelhook.domain.age_limits import Age
-from reelhook.domain.errors import DATABASE_FAILURES, StoreError
+from reelhook.domain.errors import DATABASE_FAILURES, InvalidRequestError, StoreError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
 from reelhook.domain.model_mark import unmarked
 from reelhook.domain.report import NotSent, Refused, SubmitOutcome
-from reelhook.domain.request_media import stored_files
 from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.runner import RunningTasks
 from reelhook.engine.submitting.account_listing import AccountListing
+from reelhook.engine.submitting.carried_files import CarriedFiles, FileAddress, no_address
 from reelhook.engine.submitting.fallback import Fallback
 from reelhook.engine.submitting.outcomes import SUBMIT_WAIT_SECONDS_FIRST, PaidOutcomes
 from reelhook.engine.submitting.paid_calls import PaidCalls
@@ -52,7 +51,8 @@ class Submit:
     """Submits the accepted jobs of one account, and those that wait too long for others.
 
     `takes_overflow_of` has the other accounts whose jobs it may take. `callback_url` returns the
-    URL at which a job's provider may report changes. `calls` outlives the lease: an earlier
+    URL at which a job's provider may report changes, and `file_address` the one at which it may
+    fetch a stored file. `calls` outlives the lease: an earlier
     `Submit` of the same account may still have calls in flight.
     """
 
@@ -72,6 +72,7 @@ class Submit:
         max_age_hours: float,
         may_send: Callable[[], bool],
         callback_url: Callable[[str], str | None] = lambda _: None,
+        file_address: FileAddress = no_address,
         emit: Emit,
         clock: Clock,
         random: Random,
@@ -86,6 +87,7 @@ class Submit:
         self.calls = calls
         self._may_send = may_send
         self._callback_url = callback_url
+        self._files = CarriedFiles(store, leased.provider, file_address)
         self._emit = emit
         self._clock = clock
         self._outcomes = PaidOutcomes(
@@ -271,13 +273,13 @@ class Submit:
         """Send the request with its files. Without one of them, nothing is sent."""
         job = stored.job
         try:
-            hashes = stored_files(stored.request)
-            files = await self._store.files(job.project, hashes) if hashes else {}
-            request = await put_back(stored.request, files)
+            request = await self._files.request(stored)
         except DATABASE_FAILURES as error:
             return NotSent(f"Its files can't be read: {error.message}", ours=True)
         except KeyError:
-            return Refused("file_missing", FILE_MISSING)
+            return Refused("file_missing", FILE_MISSING, ours=True)
+        except InvalidRequestError as error:
+            return Refused(error.code, error.message)
         may_pay = partial(self._may_pay, job)
         return await self._leased.provider.submit(request, may_pay, self._callback_url(job.id))
 

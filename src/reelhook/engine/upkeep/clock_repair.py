@@ -3,8 +3,10 @@
 import structlog
 
 from reelhook.core.wakeups import Signals
+from reelhook.domain.archive import LONGEST_WAIT_MILLISECONDS, MISSING_MILLISECONDS
 from reelhook.domain.breaker import PROBE_MILLISECONDS_MAX
 from reelhook.domain.event import Instant
+from reelhook.domain.late_check import CHECK_MILLISECONDS
 from reelhook.domain.schedule import RETRY_AFTER_SECONDS_MAX, RetrySchedule
 from reelhook.engine.runner import RunningTasks
 from reelhook.engine.submitting.outcomes import SUBMIT_WAIT_SECONDS_MAX
@@ -45,6 +47,7 @@ class ClockRepair:
             self._signals.deliver.set()
             self._signals.notify.set()
             self._signals.submit.set()
+            self._signals.archive.set()
         if set_back:
             log.warning("clock.set_back", seconds=round(((before or now) - now) / 1000))
         self._seen_at = now
@@ -62,4 +65,11 @@ def longest_waits(schedule: RetrySchedule, *, certain: bool) -> LongestWaits:
         round(seconds * 1000) + SLACK_MILLISECONDS for seconds in (0.0, *schedule.longest_seconds)
     )
     submit = round(SUBMIT_WAIT_SECONDS_MAX * 1.2 * 1000) + SLACK_MILLISECONDS if certain else day
-    return LongestWaits(waits, day, PROBE_MILLISECONDS_MAX + SLACK_MILLISECONDS, submit)
+    return LongestWaits(
+        waits,
+        day,
+        probe=PROBE_MILLISECONDS_MAX + SLACK_MILLISECONDS,
+        submit=submit,
+        file=max(LONGEST_WAIT_MILLISECONDS, MISSING_MILLISECONDS) + SLACK_MILLISECONDS,
+        check=CHECK_MILLISECONDS + SLACK_MILLISECONDS,
+    )

@@ -14,6 +14,7 @@ that have a price. Ark has no negative prompt.
 
 from dataclasses import dataclass
 
+from reelhook.domain.media_limits import ImageLimits
 from reelhook.domain.model import Image, Model, aspect_ratio_for
 from reelhook.domain.report import Refused
 from reelhook.domain.request import VideoRequest
@@ -22,6 +23,10 @@ from reelhook.providers.http.json_fields import encodable
 from reelhook.providers.http.request_fields import merged, nearest_resolution, refusal
 
 RATIOS = ("16:9", "4:3", "1:1", "3:4", "9:16", "21:9")
+IMAGES = ImageLimits(300, 6000, 0.4, 2.5, 30_000_000)
+"""Source: the API reference, "Create a video generation task": `image_url`."""
+INLINE_BYTES_MAX = {"video": 0}
+"""Source: the same page: a `video_url` is a URL or the id of an asset, and no `data:` URI."""
 PIXELS = {"480p": 864 * 480, "720p": 1280 * 720, "1080p": 1920 * 1080}
 """The resolutions of all but the small models, with their pixels at 16:9."""
 
@@ -69,6 +74,7 @@ def _model(name: str, family: _Family) -> Model:
         reference_videos_max=videos,
         reference_audios_max=audios,
         references_or_frames=True,
+        images=IMAGES,
         price=PRICES.get(name),
     )
 

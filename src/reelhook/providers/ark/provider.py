@@ -19,7 +19,7 @@ from reelhook.domain.report import (
 from reelhook.domain.request import VideoRequest
 from reelhook.ports import Capabilities
 from reelhook.providers.ark.batch import URL_BYTES_MAX, Batch
-from reelhook.providers.ark.models import MODELS, body, refusal_before_sending
+from reelhook.providers.ark.models import INLINE_BYTES_MAX, MODELS, body, refusal_before_sending
 from reelhook.providers.ark.pages import Pages
 from reelhook.providers.ark.task import report
 from reelhook.providers.ark.tasks import FLEX, PAGE_SIZE, PATH, TaskPages
@@ -44,6 +44,7 @@ class Ark(ExpiringProvider):
         notifies=True,
         # "You are only charged for successfully generated videos": the page of prices
         failures_are_free=True,
+        inline_bytes_max=INLINE_BYTES_MAX,
     )
     models = MODELS
 

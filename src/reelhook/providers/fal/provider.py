@@ -11,9 +11,13 @@ Our id of a job is the path of its queue entry, `owner/app/requests/ID`. A read 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
+from typing import ClassVar
 from urllib.parse import quote
 
+from yarl import URL
+
 from reelhook.domain.errors import InvalidRequestError, ProviderError
+from reelhook.domain.media import BYTES_MAX, File
 from reelhook.domain.report import (
     Accepted,
     Cost,
@@ -31,7 +35,7 @@ from reelhook.domain.request import VideoRequest
 from reelhook.ports import Capabilities
 from reelhook.providers.fal.models import MODELS, arguments, refusal_before_sending
 from reelhook.providers.fal.queue import Queue
-from reelhook.providers.fal.webhook import KEYS_URL, FalWebhooks, keys_url
+from reelhook.providers.fal.webhook import FalWebhooks, keys_url
 from reelhook.providers.http.address import key_header, segment
 from reelhook.providers.http.error_mapping import (
     error_message,
@@ -50,6 +54,8 @@ from reelhook.providers.http.json_fields import (
     web_address,
 )
 from reelhook.providers.http.response import ProviderResponse
+from reelhook.providers.http.uploading import UploadingProvider
+from reelhook.providers.http.uploads import address_in, file_name
 
 _NAMESPACES = frozenset({"workflows", "comfy"})
 _VIDEO_FIELDS = ("video", "videos", "output", "data", "result")
@@ -61,6 +67,10 @@ _NO_PATH = "The app ran, but its path does not exist: check the model's name."
 _ENDS = frozenset(range(400, 500)) - {401, 403, 408, 425, 429}
 """Statuses of a result that mean that the app has ended the request."""
 _INVALID = frozenset({400, 413, 422})
+_REST_URL = "https://rest.fal.ai"
+_INLINE_MAX = 1_000_000
+"""Source: fal's documentation, "Files", which advises against long `data:` URIs without naming a
+number. This one is Replicate's."""
 _PROBE = "fal-ai/veo3/requests/00000000-0000-0000-0000-000000000000"
 _LARGE_RESULT_BYTES = 10_000
 _RESULT_SECONDS = 3600.0
@@ -69,13 +79,14 @@ _LARGE_RESULT_SECONDS = 360.0
 "Queue"."""
 
 
-class Fal(ExpiringProvider):
+class Fal(UploadingProvider, ExpiringProvider):
     """One account at fal."""
 
     name = "fal"
     default_base_url = "https://queue.fal.run"
     traits = Capabilities(notifies=True)
     models = MODELS
+    inline_max: ClassVar = dict.fromkeys(BYTES_MAX, _INLINE_MAX)
 
     def authorization(self, key: str | None) -> dict[str, str]:
         """Return the header that carries the key, in fal's own scheme."""
@@ -93,13 +104,34 @@ class Fal(ExpiringProvider):
             return Refused("invalid_request", "A model at fal is written owner/name")
         if refused := refusal_before_sending(request):
             return refused
+        sent = await self.with_uploads(request)
+        if not isinstance(sent, VideoRequest):
+            return sent
         query = "" if callback_url is None else f"?fal_webhook={quote(callback_url, safe='')}"
         outcome = await self.pay(
-            f"{_quoted(app)}{query}", arguments(request), may_send, partial(_accepted, app)
+            f"{_quoted(app)}{query}", arguments(sent), may_send, partial(_accepted, app)
         )
         if isinstance(outcome, Accepted):
             self._queue.see(outcome.provider_job_id, self.now())
         return outcome
+
+    async def upload(self, file: File) -> str:
+        """Upload a file to fal's storage (fal-client 1.0.3, `_upload_via_storage`)."""
+        url = URL(f"{self._rest}/storage/upload/initiate?storage_type=gcs")
+        wanted = {"file_name": file_name(file), "content_type": file.content_type}
+        begun = await self.uploader.ask(url, self.headers, wanted)
+        address = address_in(begun, "file_url")
+        kind = {"Content-Type": file.content_type}
+        await self.uploader.send("PUT", begun.get("upload_url"), kind, file.body)
+        return address
+
+    @property
+    def _rest(self) -> str:
+        """The origin of fal's other routes. A proxy or a simulator in place of the queue has them.
+
+        The simulator also publishes the keys of webhooks there.
+        """
+        return _REST_URL if str(self.base) == self.default_base_url else str(self.base.origin())
 
     async def get(self, provider_job_id: str) -> Reading:
         """Read one request. If it is completed, a second read gets its result."""
@@ -170,10 +202,7 @@ class Fal(ExpiringProvider):
 
     @cached_property
     def _webhooks(self) -> FalWebhooks:
-        # A proxy or a simulator in place of the queue publishes the keys too.
-        origin = None if str(self.base) == self.default_base_url else str(self.base.origin())
-        address = KEYS_URL if origin is None else keys_url(origin)
-        return FalWebhooks(self.http, self.memory, address, self.now)
+        return FalWebhooks(self.http, self.memory, keys_url(self._rest), self.now)
 
     async def notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
         """Read a webhook from fal, signed with one of its keys (Ed25519)."""

@@ -19,7 +19,6 @@ from reelhook.providers.http.json_fields import Fields, readable_id
 from reelhook.providers.http.response import read_json
 from reelhook.providers.http.response_memory import ResponseMemory
 
-KEYS_URL = "https://rest.fal.ai/.well-known/jwks.json"
 TOLERANCE_SECONDS = 300
 KEYS_MAX = 20
 

@@ -3,7 +3,7 @@
 import errno
 import socket
 
-from aiohttp import ClientConnectorError, ClientError
+from aiohttp import ClientConnectorDNSError, ClientConnectorError, ClientError
 
 _NUMBERS = frozenset(
     {
@@ -12,7 +12,7 @@ _NUMBERS = frozenset(
         *(errno.ENETDOWN, errno.ENETUNREACH, errno.EACCES, errno.EPERM),  # no network, a firewall
     }
 )
-_LOOK_UPS = frozenset({socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_MEMORY, socket.EAI_SYSTEM})
+_LOOK_UPS = frozenset({socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_MEMORY})
 """Errors of a name look-up when no name server responds or can be reached."""
 
 
@@ -24,6 +24,9 @@ def is_local_error(error: BaseException) -> bool:
     cause = error.os_error if isinstance(error, ClientConnectorError) else error
     if isinstance(cause, socket.gaierror):
         return cause.errno in _LOOK_UPS or not _can_open_a_socket()
+    if isinstance(error, ClientConnectorDNSError) and error.os_error.errno is not None:
+        # EAI_SYSTEM, with the number of any earlier error (CPython: socketmodule.c, set_gaierror).
+        return True
     if isinstance(cause, OSError) and not isinstance(cause, ConnectionError | TimeoutError):
         return cause.errno in _NUMBERS
     # Neither a network error nor one of aiohttp's: a fault of this program or its machine.

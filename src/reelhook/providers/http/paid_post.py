@@ -55,7 +55,7 @@ async def _connected(_session: ClientSession, context: SimpleNamespace, _params:
     progress.connected = True
 
 
-def _streamed(content: bytes | FormData) -> BytesIO | bytes | FormData:
+def _streamed(content: bytes | BytesIO | FormData) -> BytesIO | bytes | FormData:
     """Return content that aiohttp sends piece by piece, without a pause of all other requests."""
     if isinstance(content, bytes) and len(content) > LARGE_BYTES:
         return BytesIO(content)
@@ -87,7 +87,7 @@ class PaidPost:
     async def send(
         self,
         url: URL,
-        content: bytes | FormData,
+        content: bytes | BytesIO | FormData,
         *,
         headers: Mapping[str, str],
         timeout_seconds: float,

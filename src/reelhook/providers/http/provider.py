@@ -4,7 +4,6 @@
 not accept it.
 """
 
-import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +42,7 @@ from reelhook.providers.http.error_mapping import (
     read_error,
 )
 from reelhook.providers.http.file_access import FileAccess, Files
+from reelhook.providers.http.json_body import json_body
 from reelhook.providers.http.json_fields import Fields, is_segment
 from reelhook.providers.http.paid_post import PaidPost
 from reelhook.providers.http.rate_limiter import RateLimiter
@@ -224,7 +224,7 @@ class HttpProvider(ABC):
         """
         response = await self.paid.send(
             self.url(path),
-            json.dumps(fields).encode(),
+            await json_body(fields),
             headers={
                 "Accept": "application/json",
                 "Content-Type": "application/json",

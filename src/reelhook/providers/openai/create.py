@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from io import BytesIO
 
 from aiohttp import FormData
 from yarl import URL
@@ -122,13 +123,17 @@ class Create:
         return self._outcome(replace(request, model=""), response)
 
     async def _send(
-        self, url: URL, content: bytes | FormData, deadline: float, may_send: Callable[[], bool]
+        self,
+        url: URL,
+        content: bytes | BytesIO | FormData,
+        deadline: float,
+        may_send: Callable[[], bool],
     ) -> ProviderResponse | NotSent | InDoubt:
         seconds_left = deadline - asyncio.get_running_loop().time()
         if seconds_left <= 0:
             return NotSent("the time limit for submitting was reached", ours=True)
         headers = {"Accept": "application/json", **self._headers}
-        if isinstance(content, bytes):
+        if not isinstance(content, FormData):  # a form names its own boundary
             headers["Content-Type"] = Encoding.JSON.value
         return await self._paid.send(
             url, content, headers=headers, timeout_seconds=seconds_left, may_send=may_send

@@ -206,8 +206,10 @@ class OpenAI(HttpProvider):
         return facts.title if facts.remixes is False else None
 
     async def probed(self) -> Probed:
-        """Find out the kind of the server."""
-        return await probe(partial(self.ask, "GET"))
+        """Find out the kind of the server now."""
+        probed = await probe(partial(self.ask, "GET"))
+        self._server.models = probed.served or self._server.models
+        return probed
 
     def content(
         self, provider_job_id: str, url: str, byte_range: str | None

@@ -15,6 +15,7 @@ from reelhook.core.offload import convert_in_thread_if_large
 from reelhook.domain.media import File, file_of
 from reelhook.domain.report import Refused
 from reelhook.domain.request import VideoRequest
+from reelhook.providers.http.json_body import json_content
 from reelhook.providers.http.json_fields import encodable
 from reelhook.providers.http.request_fields import merged
 from reelhook.providers.openai.fields import parameters_of, refusal_of_fields, size_of
@@ -63,7 +64,7 @@ def _needs_json(image: str, server: OpenAIServer) -> bool:
 
 async def content_of(
     request: VideoRequest, server: OpenAIServer, encoding: Encoding
-) -> bytes | FormData | Refused:
+) -> bytes | BytesIO | FormData | Refused:
     """Return a create's content in this encoding, or why there is none.
 
     A large image is converted in a thread.
@@ -76,7 +77,7 @@ async def content_of(
         return Refused("invalid_request", _NO_IMAGE)
 
 
-def _json_of(request: VideoRequest, server: OpenAIServer) -> bytes:
+def _json_of(request: VideoRequest, server: OpenAIServer) -> bytes | BytesIO:
     """Return a create's JSON: the common parameters over the user's options."""
     _decoded_image(request)  # the server gets it as it is, but not a wrong one
     common = _common(request, server)
@@ -85,7 +86,7 @@ def _json_of(request: VideoRequest, server: OpenAIServer) -> bytes:
             common["image_reference"] = request.image
         else:
             common["input_reference"] = {"image_url": request.image}
-    return json.dumps(merged(request.options, common)).encode()
+    return json_content(merged(request.options, common))
 
 
 def _form_of(request: VideoRequest, server: OpenAIServer) -> FormData:

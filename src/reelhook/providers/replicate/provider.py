@@ -7,12 +7,16 @@ limits from replicate.com/docs/topics/predictions/rate-limits.
 
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
+from io import BytesIO
+from typing import ClassVar
 from urllib.parse import quote
 
+from aiohttp import FormData
 from yarl import URL
 
 from reelhook.core.offload import run_in_thread_if_large
 from reelhook.domain.errors import CursorRefusedError, ListingUnsupportedError, ProviderError
+from reelhook.domain.media import BYTES_MAX, File
 from reelhook.domain.report import (
     Accepted,
     Notice,
@@ -27,10 +31,11 @@ from reelhook.domain.request import VideoRequest
 from reelhook.ports import Capabilities
 from reelhook.providers.http.error_mapping import error_message, not_understood, read_error
 from reelhook.providers.http.json_fields import Fields, encodable, readable_id, text, web_address
-from reelhook.providers.http.provider import HttpProvider
 from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.http.response_memory import PAGE_BYTES_MAX, RESPONSE_BYTES_MAX
 from reelhook.providers.http.retry_after import reset_seconds
+from reelhook.providers.http.uploading import UploadingProvider
+from reelhook.providers.http.uploads import address_in, file_name
 from reelhook.providers.replicate.cursor_cache import CursorCache
 from reelhook.providers.replicate.models import MODELS, input_of, refusal_before_sending, target
 from reelhook.providers.replicate.prediction import entry, report
@@ -43,7 +48,7 @@ _NO_LISTING = frozenset({404, 405, 501})
 _CURSOR_REFUSED = frozenset({400, 404, 422})
 
 
-class Replicate(HttpProvider):
+class Replicate(UploadingProvider):
     """One account at Replicate. A model is `owner/name`, `owner/name:version` or a version."""
 
     name = "replicate"
@@ -58,6 +63,9 @@ class Replicate(HttpProvider):
     )
     models = MODELS
     shows_images = True
+    inline_max: ClassVar = dict.fromkeys(BYTES_MAX, 1_000_000)
+    """Source: Replicate's documentation, "Input files": `data:` URIs are for less than 1 MB. An
+    upload may have 100 MB."""
 
     @cached_property
     def _cursors(self) -> CursorCache:
@@ -84,12 +92,25 @@ class Replicate(HttpProvider):
             )
         if refused := refusal_before_sending(request):
             return refused
+        sent = await self.with_uploads(request)
+        if not isinstance(sent, VideoRequest):
+            return sent
         path, fields = create
-        fields["input"] = input_of(request)
+        fields["input"] = input_of(sent)
         if callback_url is not None and self._can_call(callback_url):
             fields["webhook"] = callback_url
             fields["webhook_events_filter"] = _EVENTS
         return await self.pay(path, fields, may_send, self._accepted)
+
+    async def upload(self, file: File) -> str:
+        """Upload a file (replicate-python 1.0.7, `file.py`). Replicate deletes it by itself."""
+        form = FormData()
+        form.add_field(
+            "content", BytesIO(file.body), filename=file_name(file), content_type=file.content_type
+        )
+        uploaded = await self.uploader.ask(self.url("files"), self.headers, form)
+        urls = uploaded.get("urls")
+        return address_in(urls if isinstance(urls, dict) else {}, "get")
 
     def _can_call(self, callback_url: str) -> bool:
         """Return True for a usable URL: Replicate refuses a request with one that is not HTTPS."""

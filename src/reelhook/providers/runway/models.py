@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from reelhook.domain.media_limits import ImageLimits
 from reelhook.domain.model import Image, Model, lines_of
 from reelhook.providers.runway.prices import PRICES
 
@@ -96,6 +97,7 @@ class _Inputs:
     last_frame: bool = False
     references: tuple[int | None, int | None, int | None] = (0, 0, 0)
     references_or_frames: bool = False
+    images: ImageLimits | None = None
 
 
 def _model(
@@ -124,10 +126,14 @@ def _model(
         reference_videos_max=videos,
         reference_audios_max=audios,
         references_or_frames=inputs.references_or_frames,
+        images=inputs.images,
         price=PRICES.get(name),
     )
 
 
+_GROK_IMAGES = ImageLimits(ratio_min=0.4, ratio_max=2.5)
+_H3_IMAGES = ImageLimits(side_min=256)
+"""The limits on images are from runwayml-python 5.24, `image_to_video_create_params.py`."""
 _GEN = _Inputs(seed=True, prompt=1000)
 _GOOGLE = replace(_GEN, seconds=("4", "6", "8"), audio=True, negative_prompt=True, last_frame=True)
 _KLING = _Inputs(audio=True, last_frame=True)
@@ -172,14 +178,19 @@ _SIZED: tuple[tuple[str, Sizes, _Inputs], ...] = (
         _OMNI,
         replace(_OMNI_10S, last_frame=True, references=(None, None, 0), references_or_frames=True),
     ),
-    ("grok_imagine_1_5_lite", _GROK_LITE, _Inputs()),
+    ("grok_imagine_1_5_lite", _GROK_LITE, _Inputs(images=_GROK_IMAGES)),
 )
 SIZES = {name: sizes for name, sizes, _ in _SIZED}
 """The sizes of each resolution, by model."""
 
 MODELS = (
     *(_model(*sized) for sized in _SIZED),
-    _model("h3_max", {}, _Inputs(seed=True, last_frame=True), resolutions=("480p", "768p")),
+    _model(
+        "h3_max",
+        {},
+        _Inputs(seed=True, last_frame=True, images=_H3_IMAGES),
+        resolutions=("480p", "768p"),
+    ),
     _model(
         "hailuo3",
         {},
@@ -190,7 +201,7 @@ MODELS = (
     _model(
         "grok_imagine_1_5",
         {},
-        _Inputs(references=(None, 0, None), references_or_frames=True),
+        _Inputs(references=(None, 0, None), references_or_frames=True, images=_GROK_IMAGES),
         ratios="16:9 9:16 1:1 4:3 3:4 3:2 2:3",
         resolutions=("480p", "720p", "1080p"),
     ),

@@ -8,7 +8,12 @@ docs.dev.runwayml.com/errors/task-failures. Runway has no listing and no webhook
 
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
+from typing import ClassVar
 
+from aiohttp import FormData
+
+from reelhook.domain.media import File
 from reelhook.domain.report import (
     Accepted,
     Cost,
@@ -39,6 +44,8 @@ from reelhook.providers.http.json_fields import (
     unknown,
     web_address,
 )
+from reelhook.providers.http.uploading import UploadingProvider
+from reelhook.providers.http.uploads import address_in, file_name
 from reelhook.providers.runway.models import MODELS
 from reelhook.providers.runway.prices import RATES
 from reelhook.providers.runway.request import body_of, path_of, refusal_before_sending
@@ -52,7 +59,7 @@ _CANCELED = "The task was canceled or deleted."
 _NO_FILE = "The task succeeded, but its output has no file."
 
 
-class Runway(ExpiringProvider):
+class Runway(UploadingProvider, ExpiringProvider):
     """One account at Runway, whose files have addresses for a day or two."""
 
     name = "runway"
@@ -63,6 +70,8 @@ class Runway(ExpiringProvider):
     traits = Capabilities(poll_seconds_min=5.0)  # "at most every five seconds" per task
     models = MODELS
     rates = RATES
+    inline_max: ClassVar = {"image": 5_000_000, "video": 16_000_000, "audio": 16_000_000}
+    """Source: Runway's API documentation, "Inputs". An upload may have 200 MB."""
     file_seconds = 24 * 3600.0
     """Source: Runway's API documentation, "Outputs": URLs expire within 24 to 48 hours."""
 
@@ -82,8 +91,24 @@ class Runway(ExpiringProvider):
         model = self.model(request.model)
         if refused := refusal_before_sending(request, model):
             return refused
-        body = body_of(request, model)
-        return await self.pay(path_of(request), body, may_send, _accepted)
+        sent = await self.with_uploads(request)
+        if not isinstance(sent, VideoRequest):
+            return sent
+        return await self.pay(path_of(sent), body_of(sent, model), may_send, _accepted)
+
+    async def upload(self, file: File) -> str:
+        """Upload a file for a day (runwayml-python 5.24, `resources/uploads.py`)."""
+        name = file_name(file)
+        wanted = {"filename": name, "type": "ephemeral"}
+        begun = await self.uploader.ask(self.url("uploads"), self.headers, wanted)
+        address, fields = address_in(begun, "runwayUri"), begun.get("fields")
+        form = FormData()
+        for field, value in fields.items() if isinstance(fields, dict) else ():
+            form.add_field(str(field), str(value))
+        # S3 ignores every field after the file (its documentation, "POST Object").
+        form.add_field("file", BytesIO(file.body), filename=name, content_type=file.content_type)
+        await self.uploader.send("POST", begun.get("uploadUrl"), {}, form)
+        return address
 
     # -- reading ------------------------------------------------------------------------------
 

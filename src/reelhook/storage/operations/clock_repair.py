@@ -27,6 +27,8 @@ _SUBMITS = (
     "UPDATE jobs SET submit_due_at = ?1, version = version + 1"
     " WHERE status = 'accepted' AND submit_due_at > ?2"
 )
+_FILES = "UPDATE archive SET due_at = ?1 WHERE state = 'waiting' AND due_at > ?2"
+_CHECKS = "UPDATE late_checks SET due_at = ?1 WHERE due_at > ?2"
 
 
 def repair(now: Instant, longest: LongestWaits) -> Operation[None]:
@@ -38,6 +40,8 @@ def repair(now: Instant, longest: LongestWaits) -> Operation[None]:
     yield Statement(_ENDPOINTS, (now,))
     yield Statement(_FAILING, (now,))
     yield Statement(_SUBMITS, (now, now + longest.submit))
+    yield Statement(_FILES, (now, now + longest.file))
+    yield Statement(_CHECKS, (now, now + longest.check))
 
 
 def _by_attempts(retries: Sequence[int]) -> str:

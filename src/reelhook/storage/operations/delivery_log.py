@@ -80,8 +80,12 @@ def attempts(delivery_id: int, limit: int) -> Operation[list[Attempt]]:
 def sent_bodies(delivery_id: int, sequences: Sequence[int]) -> Operation[list[SentBody]]:
     """Return the bodies that a delivery sends for these events; none of those that are removed."""
     found = yield from concurrently([query(_SENT, (delivery_id, one)) for one in sequences])
-    rows = [row for rows in found for row in rows if row[2]]
-    return [SentBody(*row[:4], own_secret=bool(row[4])) for row in rows]
+    return [
+        SentBody(sequence, event_id, body, body_format, own_secret=bool(own_secret))
+        for rows in found
+        for sequence, event_id, body, body_format, own_secret in rows
+        if body
+    ]
 
 
 def undelivered(delivery_id: int) -> Operation[list[Undelivered]]:

@@ -5,7 +5,7 @@ holds one for a day. A file that nothing holds is removed: at once with its last
 by retention.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job
@@ -30,8 +30,9 @@ _INSERT = (
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (project, hash) DO NOTHING"
 )
 _PREPARE = (
-    "UPDATE jobs SET version = version + 1, unprepared_since = NULL, updated_at = ?3, "
-    + ", ".join(f"{name} = ?{number}" for number, name in enumerate(MEDIA_COLUMNS, start=4))
+    "UPDATE jobs SET version = version + 1, unprepared_since = NULL, updated_at = ?3,"
+    " model_since = ?4, "
+    + ", ".join(f"{name} = ?{number}" for number, name in enumerate(MEDIA_COLUMNS, start=5))
     + " WHERE id = ?1 AND version = ?2 AND status = 'accepted' RETURNING 1"
 )
 _UNUSED = (
@@ -45,7 +46,11 @@ _EVER = 2**62
 
 
 class FilesGoneError(Exception):
-    """Files that were just stored have been removed, because no job had them yet."""
+    """Files that a new job refers to are not stored: `hashes` are theirs."""
+
+    def __init__(self, hashes: Collection[str]) -> None:
+        super().__init__(", ".join(hashes))
+        self.hashes = frozenset(hashes)
 
 
 def keep(project: str, files: Sequence[File], now: Instant) -> Operation[None]:
@@ -73,12 +78,12 @@ def of_project(project: str, hashes: Sequence[str]) -> Operation[dict[str, File]
 def held(new: NewJob) -> Operation[list[str]]:
     """Return the stored files of a new job's request; none is removed before the job is stored.
 
-    Raises `FilesGoneError` if files that came with the job are not stored.
+    Raises `FilesGoneError` if one of them is not stored, unless none came with the job.
     """
     hashes = stored_files(new.request)
     found = yield from _locked(new.job.project, hashes)
     if new.files and len(found) < len(hashes):
-        raise FilesGoneError
+        raise FilesGoneError(set(hashes) - set(found))
     return found
 
 
@@ -119,19 +124,24 @@ def prepared(job: Job, request: VideoRequest, lease: Lease | None) -> Operation[
     if len(found) < len(hashes) or not (yield from holds(lease)):
         return False
     rows = yield Statement(
-        _PREPARE, (job.id, job.version, job.updated_at, *media_of_request(request))
+        _PREPARE,
+        (job.id, job.version, job.updated_at, job.model_since, *media_of_request(request)),
     )
     if rows:
         yield from link(job, found)
     return bool(rows)
 
 
-def unprepared(account: str, limit: int) -> Operation[list[str]]:
-    """Return the ids of waiting jobs whose files are to be fetched, in the order of waiting."""
+def unprepared(account: str, since: Instant, limit: int) -> Operation[list[str]]:
+    """Return the ids of jobs whose files are to be fetched, if they wait since then or later.
+
+    They are in the order of waiting.
+    """
     rows = yield Statement(
         "SELECT id FROM jobs WHERE account = ?1 AND status = 'accepted'"
-        " AND unprepared_since IS NOT NULL ORDER BY unprepared_since LIMIT ?2",
-        (account, limit),
+        " AND unprepared_since IS NOT NULL AND unprepared_since >= ?2"
+        " ORDER BY unprepared_since LIMIT ?3",
+        (account, since, limit),
     )
     return [row[0] for row in rows]
 

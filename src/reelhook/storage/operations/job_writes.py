@@ -176,6 +176,7 @@ def _known(new: NewJob) -> Operation[Created | None]:
 def _watched(new: NewJob, provider_job_id: str) -> Operation[Created | None]:
     """Return the job that has the provider's job already.
 
+    A video is adopted once, also if another account of its server has it.
     Raises `UnknownProviderJobError` if that is a job of a project which the creator does not see.
     """
     account = new.job.account
@@ -183,7 +184,7 @@ def _watched(new: NewJob, provider_job_id: str) -> Operation[Created | None]:
     for job_id, holder, project in rows:
         if not new.shows(project):
             raise UnknownProviderJobError(account, provider_job_id)
-        if holder == account:
+        if holder == account or new.job.adopted_from is not None:
             yield from deleting.check_not_deleted(job_id)
             return Created(job_id, replayed=True)
     return None

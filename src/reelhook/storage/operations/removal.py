@@ -118,6 +118,11 @@ def release(job_ids: Sequence[str], now: Instant) -> Operation[None]:
         yield StatementBatch(tuple(Statement(_QUEUE, one) for one in queued))
 
 
+def queue(key: str, due_at: Instant) -> Operation[None]:
+    """Queue an object that no file names."""
+    yield Statement(_QUEUE, (key, due_at))
+
+
 def forget_file(job_id: str, now: Instant) -> Operation[None]:
     """Remove a job's file together with what is known of it."""
     yield from release([job_id], now)

@@ -25,13 +25,21 @@ _ROWS = """
   + (SELECT count(*) FROM deliveries d JOIN attempts a ON a.delivery_id = d.id
      WHERE d.job_id = jobs.id)
 """
+# A file or a check that nobody has looked at since is of an account that is gone, or nothing is
+# archived.
+_NEEDED = """
+EXISTS (SELECT 1 FROM deliveries d WHERE d.job_id = jobs.id AND d.due_at IS NOT NULL)
+  OR EXISTS (SELECT 1 FROM archive f
+    WHERE f.job_id = jobs.id AND f.state = 'waiting' AND f.due_at >= ?1)
+  OR EXISTS (SELECT 1 FROM late_checks c WHERE c.job_id = jobs.id AND c.due_at >= ?1)
+"""
 _JOBS = f"""
 SELECT id, created_at,
   status IN ('completed', 'failed', 'canceled') AND updated_at < ?1
-    AND (updated_at < ?2 OR NOT EXISTS (SELECT 1 FROM deliveries d
-      WHERE d.job_id = jobs.id AND d.due_at IS NOT NULL)),
+    AND (updated_at < ?2 OR NOT ({_NEEDED})),
   {_ROWS},
-  EXISTS (SELECT 1 FROM archive f WHERE f.job_id = jobs.id AND f.state = 'stored')
+  EXISTS (SELECT 1 FROM archive f WHERE f.job_id = jobs.id
+    AND (f.state = 'stored' OR (f.state = 'waiting' AND f.due_at >= ?1)))
 FROM jobs WHERE created_at < ?1 AND (created_at, id) > (?3, ?4) ORDER BY created_at, id LIMIT ?5
 """
 _OF_PROJECT = f"""
@@ -71,7 +79,9 @@ FROM endpoints WHERE id > ?2 ORDER BY id LIMIT ?3
 def jobs(position: Position, ended_before: Instant, waiting_before: Instant) -> Operation[Removal]:
     """Remove the next old jobs; see `RetentionStore.remove_jobs`.
 
-    A job whose file is in the archive is kept, without its events, deliveries and attempts.
+    A job whose webhooks wait, whose file is still being fetched, or that is looked at once more
+    stays until `waiting_before`. A job whose file is in the archive, or is still tried then, is
+    kept without its events, deliveries and attempts.
     """
     created_at, job_id = position or (-1, "")
     rows = yield Statement(_JOBS, (ended_before, waiting_before, created_at, job_id, JOBS_SCANNED))

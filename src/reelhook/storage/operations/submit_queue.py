@@ -152,10 +152,13 @@ def _within(keys: Sequence[QueueKey], bytes_max: int) -> Operation[list[StoredJo
 
 
 def with_fallbacks(account: str, waiting_since: Instant, limit: int) -> Operation[list[ListedJob]]:
-    """Return accepted jobs that have fallbacks and have waited for their model since then."""
+    """Return accepted jobs that have fallbacks and have waited for their model since then.
+
+    A job whose files are still to be fetched waits for these, and not for its model.
+    """
     rows = yield Statement(
         f"SELECT {LISTED_JOB} FROM jobs WHERE account = ?1 AND status = 'accepted'"
-        " AND fallbacks IS NOT NULL AND coalesce(model_since, created_at) < ?2"
+        f" AND {_PREPARED} AND fallbacks IS NOT NULL AND coalesce(model_since, created_at) < ?2"
         " ORDER BY project, priority DESC, created_at, id LIMIT ?3",
         (account, waiting_since, limit),
     )

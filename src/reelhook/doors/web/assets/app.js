@@ -186,6 +186,10 @@
     connect();
   };
 
+  // On a phone the pages are a strip, which begins at the page that is open.
+  const here = one(".rail nav [aria-current]");
+  if (here) here.closest("nav").scrollLeft = here.offsetLeft - here.closest("nav").clientWidth / 2;
+
   revealed();
   selection();
   live();

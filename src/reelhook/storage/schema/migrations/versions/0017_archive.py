@@ -9,7 +9,11 @@ import time
 import sqlalchemy as sa
 from alembic import op
 
+from reelhook.domain.reservation import Bill, BillOutcome
+from reelhook.storage.operations import reservations
 from reelhook.storage.schema.migrations.dialects import where
+from reelhook.storage.schema.migrations.ending import end_jobs
+from reelhook.storage.schema.migrations.operations import run
 
 _FOREVER = 2**62
 """The time at which a file expires if none is known."""
@@ -135,8 +139,28 @@ def _create_late_checks() -> None:
     op.create_index("late_checks_due", "late_checks", ["account", "due_at"])
 
 
+def _end_jobs_that_need_others() -> None:
+    single = (f"{name} LIKE 'job:%'" for name in ("image", "last_frame"))
+    lists = (f"reference_{kind}s LIKE '%\"job:%'" for kind in ("image", "video"))
+    waiting = f"status = 'accepted' AND ({' OR '.join((*single, *lists))})"
+    found = op.get_bind().execute(sa.text(f"SELECT id FROM jobs WHERE {waiting}"))
+    for (job_id,) in found.fetchall():
+        run(reservations.settle(job_id, Bill(BillOutcome.RELEASED)))
+    end_jobs(
+        waiting,
+        code="rolled_back",
+        error="The database was rolled back to a version that can't use the video of another job; "
+        "nothing was created, ask for it again",
+        next_at=True,
+    )
+
+
 def downgrade() -> None:
-    """Remove them. The objects stay where they are; recovered jobs stay failed."""
+    """Remove them. The objects stay where they are; recovered jobs stay failed.
+
+    Jobs that wait for the video of another job end: the previous version would send its name.
+    """
+    _end_jobs_that_need_others()
     op.drop_column("endpoints", "after_end_events")
     op.drop_column("accounts", "archive_pause_message")
     op.drop_column("accounts", "archive_pause_cause")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhook.doors.file_name import content_disposition
+from reelhook.domain.file_name import content_disposition
 
 
 def named(title: str, content_type: str = "video/mp4") -> str:

@@ -1,0 +1,53 @@
+"""The forms of pages: their fields, and whether they came from a page of ours."""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+from fastapi import HTTPException, Request
+from starlette.requests import ClientDisconnect
+
+from reelhook.domain.errors import InvalidRequestError
+from reelhook.doors.web.messages import EXPIRED_FORM, FOREIGN_FORM
+from reelhook.doors.web.view import Site
+
+Form = Mapping[str, str]
+FORM_TOKEN, ONCE = "form_token", "once"
+FIELDS_MAX = 200
+_DIGITS_MAX = 18
+"""So every number fits into a column of the database."""
+
+
+async def form_of(request: Request) -> Form:
+    """Return the fields of a form. Raises `InvalidRequestError` if there are too many."""
+    try:
+        text = (await request.body()).decode(errors="replace")
+    except ClientDisconnect as error:
+        raise HTTPException(400, "The form did not arrive") from error
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX))
+    except ValueError:
+        raise InvalidRequestError("form", f"A form has at most {FIELDS_MAX} fields") from None
+
+
+def refused(site: Site, form: Form) -> str | None:
+    """Return the reason why a form is not carried out; None if it came from a page of ours."""
+    origin = site.request.headers.get("origin")
+    if origin is not None and origin not in _own_origins(site):
+        return FOREIGN_FORM
+    if form.get(FORM_TOKEN) != site.form_token:
+        return EXPIRED_FORM
+    return None
+
+
+def _own_origins(site: Site) -> set[str]:
+    public = urlsplit(site.options.public_url)
+    host = site.request.headers.get("host", "")
+    # Behind a proxy that ends TLS, the scheme is not known here; the host is what counts.
+    return {f"{public.scheme}://{public.netloc}", f"http://{host}", f"https://{host}"}
+
+
+def whole_number(text: str | None) -> int | None:
+    """Return the whole number that a text is; None if it is none, or too long."""
+    if text is None or not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX):
+        return None
+    return int(text)
