@@ -157,9 +157,8 @@ async def test_without_streams_a_page_is_read_every_5_s_and_says_since_when(
         if from_the_beginning:
             await page.reload()
         else:
-            await page.context.set_offline(True)  # which breaks the stream
-        await page.wait_for_selector("#livestate[data-state=lost]")
-        await page.context.set_offline(False)
+            server.hook.gateway.feed.stop()  # which ends the streams
+        await seconds_pass(page, 10, until="#livestate[data-state=lost]")
         words = re.compile(r"since \d\d:\d\d")
         assert words.search(await state.inner_text())
         await seconds_pass(page, 30, until="[data-state=polling]")

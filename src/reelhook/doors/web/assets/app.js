@@ -175,13 +175,23 @@
       polling = null;
       say("live", "live");
     });
-    document.addEventListener("htmx:sse:error", (event) => {
-      if (event.detail.status === 401) { location.reload(); return; }
+    const lost = (status) => {
+      if (status === 401) { location.reload(); return; }
       failures += 1;
       lostAt = lostAt || clock();
       if (!polling) say("lost", `reconnecting since ${lostAt}`);
       if (failures >= 3 && !polling) polling = setInterval(poll, 5000);
-    });
+    };
+    document.addEventListener("htmx:sse:error", (event) => lost(event.detail.status));
+    // htmx tries a stream again that broke, but not one that never stood.
+    for (const name of ["htmx:error", "htmx:response:error"]) {
+      document.addEventListener(name, (event) => {
+        if (event.target !== source) return;
+        lost(event.detail.ctx?.response?.status);
+        source.remove();
+        setTimeout(() => paused || connect(), Math.min(1000 * 2 ** failures, 10000));
+      });
+    }
     document.addEventListener("htmx:after:swap", () => { revealed(); selection(); tick(); });
     connect();
   };
