@@ -31,6 +31,7 @@ FAST = Faults(queue_seconds=0.1, render_seconds=0.2)
 PATHS = (
     *("/", "/jobs", "/webhooks", "/providers", "/costs", "/keys", "/archive", "/system", "/try"),
     *("/jobs/{job}", "/webhooks/{endpoint}", "/jobs/unknown", "/jobs?q=colour%3Ared"),
+    *("/jobs/{job}/deliveries/{delivery}", "/jobs?q=model%3Asora-2&all=cancel"),
 )
 
 pytestmark = [
@@ -165,6 +166,8 @@ async def test_without_streams_a_page_is_read_every_5_s_and_says_since_when(
         assert words.search(await state.inner_text())
         job = await server.submit("A fox that is polled")
         await server.job_when(job, "queued")
+        server.time.advance(0.15)
+        await server.job_when(job, "processing")
         await seconds_pass(page, 6, until=f'#events a[href="/jobs/{job}"]')
         await page.unroute("**/*live=stream*")
         await seconds_pass(page, 30, until="#livestate[data-state=live]")
@@ -225,6 +228,7 @@ async def test_no_page_has_a_violation_that_axe_finds(tmp_path: Path, theme: Any
         endpoint = await server.endpoint(client.url, description="Shop", broadcast=True)
         job = await server.submit("A fox")
         await server.job_when(job, "completed")
+        delivery = await server.delivery_when("delivered", jobId=job)
         await server.submit("Another fox")
         context = await one.new_context(color_scheme=theme)
         page = await context.new_page()
@@ -233,7 +237,9 @@ async def test_no_page_has_a_violation_that_axe_finds(tmp_path: Path, theme: Any
         found = {"/login": await violations(page)}
         await log_in(page, server)
         for path in PATHS:
-            await page.goto(server.url + path.format(job=job, endpoint=endpoint["id"]))
+            await page.goto(
+                server.url + path.format(job=job, endpoint=endpoint["id"], delivery=delivery["id"])
+            )
             found[path] = await violations(page)
         assert {path: wrong for path, wrong in found.items() if wrong} == {}
         assert watched.foreign == []
