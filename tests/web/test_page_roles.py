@@ -63,6 +63,7 @@ RULES: dict[str, Scope | Policy] = {
     "POST /keys/projects/{project_id}/close": Scope.OPERATOR,
     "GET /archive": Scope.READ,
     "GET /system": Scope.READ,
+    "POST /system/doctor": Scope.OPERATOR,
     "POST /system/pause": Scope.OPERATOR,
     "POST /system/resume": Scope.OPERATOR,
     "GET /try": Scope.SUBMIT,
