@@ -6,13 +6,13 @@ from hashlib import sha256
 from typing import Any
 
 from reelhook.domain.errors import DeliveryNotFoundError
+from reelhook.doors.web.forms import whole_number
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.verifying import VERIFY_IN_JAVASCRIPT, VERIFY_IN_PYTHON
 from reelhook.doors.web.view import View
 from reelhook.gateway import StoredDelivery
 
 router = new_router()
-DELIVERY_DIGITS_MAX = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,10 @@ async def delivery(view: View) -> Mapping[str, Any]:
 
 def delivery_number(text: str) -> int:
     """Return the id of a delivery. Raises `DeliveryNotFoundError` if it can't be one."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= DELIVERY_DIGITS_MAX):
+    number = whole_number(text)
+    if number is None:
         raise DeliveryNotFoundError(text)
-    return int(text)
+    return number
 
 
 def _text(headers: Mapping[str, str], body: bytes | None, signed_bytes: int) -> SignedText | None:
