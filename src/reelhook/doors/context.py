@@ -47,7 +47,7 @@ class Finding(Protocol):
 
     @property
     def message(self) -> str:
-        """What was found, and the remedy."""
+        """The finding in one sentence, with the remedy."""
         ...
 
 
