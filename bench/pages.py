@@ -18,6 +18,7 @@ import aiohttp
 from reelhook import bootstrap
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
+from reelhook.doors.warming import warm_up
 from reelhook.simulator.server import running
 from reelhook.storage.operation import Database, Target
 
@@ -125,6 +126,7 @@ async def read_all(settings: Settings, jobs: int) -> dict[str, list[float]]:
         bootstrap.server(settings, simulator_url=simulated.root_url) as server,
         aiohttp.ClientSession(server.url, headers=HTML) as session,
     ):
+        await asyncio.to_thread(warm_up, server.hook.asgi)  # as `serve` does
         await asyncio.sleep(3)
         for turn in range(TURNS):
             for name, path in pages(jobs).items():

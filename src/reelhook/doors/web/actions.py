@@ -15,10 +15,10 @@ from reelhook.domain.errors import ReelhookError, StoreError
 from reelhook.doors.access import route_path
 from reelhook.doors.context import ContextOf
 from reelhook.doors.errors import STORE_MESSAGE, status_of
-from reelhook.doors.policy import needs
+from reelhook.doors.policy import needs, takes_file
 from reelhook.doors.web.error_messages import page_message
 from reelhook.doors.web.error_page import error_page
-from reelhook.doors.web.forms import ONCE, Form, form_of, refused
+from reelhook.doors.web.forms import ONCE, Form, form_with_files, refused
 from reelhook.doors.web.pages import DashboardPage
 from reelhook.doors.web.rendering import HEADERS
 from reelhook.doors.web.view import Banner, View, new_mark, view_of
@@ -83,18 +83,24 @@ class Outcomes:
 _OUTCOMES: WeakKeyDictionary[object, Outcomes] = WeakKeyDictionary()
 
 
-def action(router: APIRouter, path: str, scope: Scope, page: DashboardPage) -> Callable[[Act], Act]:
-    """Declare an action. If it fails, `page` is shown as it is now, with the reason."""
+def action(
+    router: APIRouter, path: str, scope: Scope, page: DashboardPage, *, files: bool = False
+) -> Callable[[Act], Act]:
+    """Declare an action. If it fails, `page` is shown as it is now, with the reason.
+
+    `files`: its form may have files, and be as large as an upload.
+    """
 
     def declare(act: Act) -> Act:
         async def carry_out(context: ContextOf) -> Response:
             view = view_of(context)
-            form = await form_of(context.request)
+            form, view.files = await form_with_files(context.request)
             if (refusal := refused(view, form)) is not None:
                 return error_page(view, 403, refusal, "forbidden")
             return await _carried_out(view, form, act, page)
 
-        router.add_api_route(path, needs(scope)(carry_out), methods=["POST"])
+        endpoint = needs(scope)(takes_file(carry_out) if files else carry_out)
+        router.add_api_route(path, endpoint, methods=["POST"])
         return act
 
     return declare

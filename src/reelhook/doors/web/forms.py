@@ -1,6 +1,7 @@
 """The forms of pages: their fields, and whether they came from a page of ours."""
 
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import parse_qsl
 
 from fastapi import HTTPException, Request
@@ -8,10 +9,13 @@ from starlette.requests import ClientDisconnect
 
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.doors.access import own_origins
+from reelhook.doors.multipart import FORM, in_thread_if_large, media_type
+from reelhook.doors.multipart import form_of as multipart_form_of
 from reelhook.doors.web.messages import EXPIRED_FORM, FOREIGN_FORM
 from reelhook.doors.web.view import Site
 
 Form = Mapping[str, str]
+Files = Mapping[str, bytes]
 FORM_TOKEN, ONCE = "form_token", "once"
 FIELDS_MAX = 200
 _DIGITS_MAX = 18
@@ -28,6 +32,22 @@ async def form_of(request: Request) -> Form:
         return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX))
     except ValueError:
         raise InvalidRequestError("form", f"A form has at most {FIELDS_MAX} fields") from None
+
+
+async def form_with_files(request: Request) -> tuple[Form, Files]:
+    """Return the fields of a form, and its files by their field. Those left empty are no files.
+
+    Raises `InvalidRequestError` if the form is broken, or has too many fields.
+    """
+    content_type = request.headers.get("content-type", "")
+    if media_type(content_type) != FORM:
+        return await form_of(request), {}
+    body = await request.body()
+    parts = await in_thread_if_large(
+        len(body), partial(multipart_form_of, body, content_type, lambda _, data: data)
+    )
+    form = {name: value for name, value in parts.items() if isinstance(value, str)}
+    return form, {name: one for name, one in parts.items() if isinstance(one, bytes) and one}
 
 
 def refused(site: Site, form: Form) -> str | None:

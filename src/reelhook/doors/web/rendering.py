@@ -90,6 +90,13 @@ def _environment() -> Environment:
     return environment
 
 
+def compile_templates() -> None:
+    """Compile all templates, which takes tens of milliseconds. It may run in any thread."""
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
+
+
 def rendered(site: Site, template: str, values: Mapping[str, Any]) -> tuple[str, list[Part]]:
     """Return the page, and its parts."""
     parts = Parts()

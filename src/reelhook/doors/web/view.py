@@ -122,6 +122,8 @@ class View(Site):
     live: bool = False
     form: Mapping[str, str] | None = None
     """The form that was sent, so that a page that is shown again keeps what was typed."""
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """The files of the form."""
     anchors: dict[str, str] = field(default_factory=dict)
     """The values that its live updates need in addition: the place from which a list is counted."""
     page_path: str | None = None
