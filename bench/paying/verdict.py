@@ -12,7 +12,10 @@ LISTED = frozenset({"openai", "replicate"})
 """Whose listings show what was asked for: there, no doubt is left."""
 LISTING = LISTED | {"ark"}
 """Whose listings can prove that nothing was created."""
-RATES = {("ark", "tokens"): 7.7e-6, ("runway", "credits"): 0.01}
+RATES: dict[tuple[str, str | None], float] = {
+    ("ark", "tokens"): 7.7e-6,
+    ("runway", "credits"): 0.01,
+}
 """The prices of the units in which providers charge, in USD."""
 COLUMNS = (
     "jobs",
@@ -139,7 +142,7 @@ def _price(job: Found) -> int:
         (job.charged_amount, job.charged_unit),
         (job.estimated_amount, job.estimated_unit),
     ):
-        rate = 1 if unit == "USD" else RATES.get((job.provider, unit or ""))
+        rate = 1.0 if unit == "USD" else RATES.get((job.provider, unit))
         if amount is not None and rate is not None:
             return round(amount * rate * 1_000_000)
     return UNKNOWN_PRICE

@@ -16,6 +16,7 @@ from engine_stage import Engine, Played, Stage, stage, until
 from engine_upstream import Respond, Upstream, answers, never, reset, upstream
 from image_hosts import FOX, after, fetcher, image_host
 
+from reelhook.domain.caller import OPERATOR
 from reelhook.domain.catalog import ANY_MODEL, Account
 from reelhook.domain.job import Status
 from reelhook.domain.media import File
@@ -320,6 +321,22 @@ async def test_a_worker_that_died_within_the_paid_call_leads_nowhere(tmp_path: P
             await engine.pass_time(240)
             assert (await engine.job(job_id)).code == "submission_unknown"
             assert here.creations[1:] == (0, 0)
+
+
+async def test_an_adopted_job_has_given_up_the_models_before_its_own(tmp_path: Path) -> None:
+    async with providers(tmp_path) as here, here.engine() as engine:
+        here.refuse("openai", by=refusal(400, "not this"))
+        here.refuse("second", by=answers(500))
+        second = here.servers["second"]
+        second.on_list = answers(405)
+        job_id = await engine.submit("a fox", fallbacks=FALLBACKS)
+        await engine.job_when(job_id, Status.SUBMITTING)
+        await engine.pass_time(240)
+        assert (await engine.job(job_id)).code == "submission_unknown"
+        second.add("video_1")
+        adopted = await engine.gateway.in_doubt.adopt(OPERATOR, job_id, "video_1")
+        job = await engine.job(adopted.job_id)
+        assert (job.account, job.fallback) == ("second", 1)
 
 
 # -- what is reported -----------------------------------------------------------------------------

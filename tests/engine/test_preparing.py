@@ -19,6 +19,7 @@ from reelhook.domain.job import Status
 from reelhook.domain.media import BYTES_MAX, File, reference
 from reelhook.domain.price import ModelPrice, PriceLine
 from reelhook.domain.reservation import bill_of
+from reelhook.engine.submitting.fetch_slots import PER_PROJECT_AT_ONCE, FetchSlots
 from reelhook.fetching.fetcher import MediaFetcher
 from reelhook.guard.connection import open_socket
 
@@ -125,6 +126,21 @@ async def test_a_slow_host_holds_only_its_own_jobs(tmp_path: Path) -> None:
         gate.set()
         for job_id in held:
             await engine.job_when(job_id, Status.QUEUED)
+
+
+async def test_a_project_that_waits_for_many_hosts_leaves_slots_to_others() -> None:
+    slots, held, gate = FetchSlots(), list[int](), asyncio.Event()
+
+    async def fetch(number: int) -> None:
+        async with slots.take("greedy", f"host-{number}.example"):
+            held.append(number)
+            await gate.wait()
+
+    tasks = [asyncio.create_task(fetch(number)) for number in range(1000)]
+    await until(lambda: len(held) == PER_PROJECT_AT_ONCE)
+    async with asyncio.timeout(10), slots.take("modest", "other.example"):
+        gate.set()
+    await asyncio.gather(*tasks)
 
 
 async def test_a_job_that_was_canceled_while_its_image_was_fetched_keeps_no_file(

@@ -154,6 +154,7 @@ UNKNOWN = {
 LISTS = {
     *("GET /api/jobs", "GET /api/endpoints", "GET /api/events", "GET /api/deliveries"),
     *("GET /api/keys", "GET /api/costs", "GET /api/stats", "GET /v1/videos"),
+    *("GET /api/attention", "GET /api/audit"),
 }
 """The routes that name no record: another project's key sees none of this one's records there."""
 _HELD = [Scope.READ, Scope.SUBMIT, Scope.OPERATE, Scope.ADMIN, Scope.OPERATOR]

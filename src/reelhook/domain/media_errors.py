@@ -1,7 +1,17 @@
 """Errors about the images, videos and sounds of requests."""
 
+import errno
+
 from reelhook.domain.errors import InvalidRequestError, ReelhookError
 from reelhook.domain.problem import Problem
+
+OUR_ERRORS = frozenset(
+    {
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS),  # no descriptors, no memory
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS),  # no room on the disk
+    }
+)
+"""The errors of this machine, whatever file is wanted. Others may be those of one address."""
 
 
 class MediaUnavailableError(ReelhookError):

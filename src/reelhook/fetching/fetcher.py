@@ -1,7 +1,6 @@
 """The fetcher: one GET per file, with limits on time and size, through the address guard."""
 
 import asyncio
-import errno
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +22,7 @@ from aiohttp import (
 from yarl import URL
 
 from reelhook.domain.media import BYTES_MAX, FORMATS, File, content_type_of, judged
-from reelhook.domain.media_errors import MediaUnavailableError
+from reelhook.domain.media_errors import OUR_ERRORS, MediaUnavailableError
 from reelhook.guard.addresses import AddressPolicy, LookUp
 from reelhook.guard.connection import GuardedConnector, OpenSocket, dialling, open_socket
 from reelhook.guard.resolver import SystemLookUp
@@ -45,8 +44,6 @@ HEAD_BYTES = 64
 """The bytes that show a file's type; see `content_type_of`."""
 REASON_CHARACTERS_MAX = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
-"""The errors of a machine without descriptors or memory. Others may be those of one address."""
 _PLAIN = frozenset({"", "identity"})
 _ERRORS = (ClientError, OSError, TimeoutError, ValueError)
 
@@ -174,7 +171,7 @@ class MediaFetcher:
             raise _FetchError(error.message) from None
         except _ERRORS as error:
             cause = error.os_error if isinstance(error, ClientConnectorError) else error
-            ours = isinstance(cause, OSError) and cause.errno in _EXHAUSTED
+            ours = isinstance(cause, OSError) and cause.errno in OUR_ERRORS
             raise _FetchError(_reason(error), passing=True, ours=ours) from error
 
 

@@ -5,7 +5,7 @@ the secrets of now.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from reelhook.core.signing import Signing
@@ -44,7 +44,7 @@ class SentAttempt:
 
     attempt: Attempt
     body: bytes | None
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     signed_bytes: int = 0
     signed: bool = False
     own_secret: bool = False

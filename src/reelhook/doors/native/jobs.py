@@ -13,6 +13,7 @@ from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.waiting import Waiting
 from reelhook.doors.causes import CauseResponse, maybe_cause
 from reelhook.doors.context import Context, ContextOf
+from reelhook.doors.fields import Text
 from reelhook.doors.native.job_filters import JobFilterOf
 from reelhook.doors.native.schemas import (
     AdoptBody,
@@ -70,7 +71,7 @@ async def list_jobs(
     context: ContextOf,
     wanted: JobFilterOf,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    cursor: str | None = None,
+    cursor: Text | None = None,
     in_doubt: Annotated[
         bool, Query(alias="inDoubt", description="Only those that a provider may or may not have")
     ] = False,

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from functools import partial
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from fastapi import HTTPException, Request
 from starlette.requests import ClientDisconnect
 
 from reelhook.domain.errors import InvalidRequestError
+from reelhook.doors.access import own_origins
 from reelhook.doors.multipart import FORM, in_thread_if_large, media_type
 from reelhook.doors.multipart import form_of as multipart_form_of
 from reelhook.doors.web.messages import EXPIRED_FORM, FOREIGN_FORM
@@ -51,19 +52,13 @@ async def form_with_files(request: Request) -> tuple[Form, Files]:
 
 def refused(site: Site, form: Form) -> str | None:
     """Return the reason why a form is not carried out; None if it came from a page of ours."""
-    origin = site.request.headers.get("origin")
-    if origin is not None and origin not in _own_origins(site):
+    headers = site.request.headers
+    origin = headers.get("origin")
+    if origin is not None and origin not in own_origins(headers, site.options.public_url):
         return FOREIGN_FORM
     if form.get(FORM_TOKEN) != site.form_token:
         return EXPIRED_FORM
     return None
-
-
-def _own_origins(site: Site) -> set[str]:
-    public = urlsplit(site.options.public_url)
-    host = site.request.headers.get("host", "")
-    # Behind a proxy that ends TLS, the scheme is not known here; the host is what counts.
-    return {f"{public.scheme}://{public.netloc}", f"http://{host}", f"https://{host}"}
 
 
 def whole_number(text: str | None) -> int | None:

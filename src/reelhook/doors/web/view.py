@@ -145,8 +145,9 @@ class View(Site):
         return self.context.caller
 
     def query(self, name: str) -> str | None:
-        """Return a value of the query; None if it is missing or empty."""
-        return self.request.query_params.get(name) or None
+        """Return a value of the query; None if it is missing, or nothing that could be meant."""
+        value = self.request.query_params.get(name)
+        return value if value and "\0" not in value else None
 
     def named(self, name: str) -> str:
         """Return a parameter of the path."""

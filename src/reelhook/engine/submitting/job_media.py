@@ -24,7 +24,7 @@ from reelhook.domain.errors import (
 )
 from reelhook.domain.job import Job
 from reelhook.domain.media import BYTES_MAX, File, content_type_of
-from reelhook.domain.media_errors import MediaUnavailableError
+from reelhook.domain.media_errors import OUR_ERRORS, MediaUnavailableError
 from reelhook.engine.archive.local_copy import local_copy, temporary_file, write_all
 from reelhook.ports import ArchivedFileReads, Content, FileReads, Frames, Objects, StoredJob
 
@@ -95,7 +95,8 @@ class JobMedia:
             raise MediaUnavailableError(message, passing=error.passing) from None
         except OSError as error:  # the archive may have removed its file just now
             message = f"{what} can't be read ({error.strerror or type(error).__name__})"
-            raise MediaUnavailableError(message, passing=True) from None
+            ours = error.errno in OUR_ERRORS
+            raise MediaUnavailableError(message, passing=True, ours=ours) from None
         return FileOnDisk(path, size)
 
     async def _video(self, stack: AsyncExitStack, job: Job, bytes_max: int) -> Path:

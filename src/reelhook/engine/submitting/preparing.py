@@ -203,7 +203,7 @@ class Preparing:
 
     async def _fetched(self, job: Job, text: str, kind: str, host: str) -> tuple[str, int]:
         async with (
-            self._slots.take(host),
+            self._slots.take(job.project, host),
             self._open(job.project, text, kind) as fetched,
             self._storing,
         ):
