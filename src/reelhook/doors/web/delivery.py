@@ -6,13 +6,13 @@ from hashlib import sha256
 from typing import Any
 
 from reelhook.domain.errors import DeliveryNotFoundError
+from reelhook.doors.web.forms import whole_number
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.verifying import VERIFY_IN_JAVASCRIPT, VERIFY_IN_PYTHON
 from reelhook.doors.web.view import View
 from reelhook.gateway import StoredDelivery
 
 router = new_router()
-DELIVERY_DIGITS_MAX = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,9 @@ class SignedText:
 async def delivery(view: View) -> Mapping[str, Any]:
     """Return a delivery with its attempts."""
     gateway, who, job_id = view.gateway, view.who, view.named("job_id")
-    delivery_id = delivery_number(view.named("delivery_id"))
+    delivery_id = whole_number(view.named("delivery_id"))
+    if delivery_id is None:
+        raise DeliveryNotFoundError(view.named("delivery_id"))
     stored, _ = await gateway.deliveries.one(who, delivery_id)
     if stored.delivery.job_id != job_id:
         raise DeliveryNotFoundError(delivery_id)
@@ -43,13 +45,6 @@ async def delivery(view: View) -> Mapping[str, Any]:
         "python": VERIFY_IN_PYTHON,
         "javascript": VERIFY_IN_JAVASCRIPT,
     }
-
-
-def delivery_number(text: str) -> int:
-    """Return the id of a delivery. Raises `DeliveryNotFoundError` if it can't be one."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= DELIVERY_DIGITS_MAX):
-        raise DeliveryNotFoundError(text)
-    return int(text)
 
 
 def _text(headers: Mapping[str, str], body: bytes | None, signed_bytes: int) -> SignedText | None:
