@@ -217,7 +217,7 @@ def _plain(ids: Mapping[str, str], reply: Reply) -> str:
     html = re.sub(r"newest=\d+", "", html)
     for name in ("job_id", "endpoint_id", "key_id"):
         html = html.replace(ids[name], name)
-    return html.replace(f"/resend/{ids['delivery_id']}", "/resend")
+    return re.sub(f"/(resend|deliveries)/{ids['delivery_id']}", r"/\1", html)
 
 
 @pytest.mark.parametrize("label", LISTS)
