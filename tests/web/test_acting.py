@@ -80,7 +80,7 @@ async def test_errors_of_providers_and_receivers_are_shown_as_text(tmp_path: Pat
     async with (
         stub_provider() as stub,
         receiver() as client,
-        gateway(tmp_path, upstream=f"{stub.url}/v1") as server,
+        gateway(tmp_path, upstream=stub.url) as server,
         browsing(server) as visitor,
     ):
         stub.may_create.set()

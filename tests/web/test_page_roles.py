@@ -215,6 +215,7 @@ def _plain(ids: Mapping[str, str], reply: Reply) -> str:
     """Return a page without the ids that were sent, the mark of its forms, and its times."""
     html = re.sub(r'name="once" value="[^"]*"', "", reply.body.decode())
     html = re.sub(r"<time[^>]*>[^<]*</time>", "", html)
+    html = re.sub(r"newest=\d+", "", html)
     for name in ("job_id", "endpoint_id", "key_id"):
         html = html.replace(ids[name], name)
     return re.sub(rf"/(resend|deliveries)/{ids['delivery_id']}\b", "", html)

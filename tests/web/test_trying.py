@@ -43,5 +43,5 @@ async def test_an_image_is_a_file_of_the_form_and_stays_in_it(tmp_path: Path) ->
         assert upload[-40:] in await visitor.text(job)
         await visitor.get("/try")
         refused = await visitor.post("/try", {**fields, "do": "submit"}, files={"image_file": b"x"})
-        assert (refused.status, await server.total()) == (400, 1)
+        assert (refused.status, await server.total()) == (415, 1)
         assert b'role="alert"' in refused.body

@@ -29,7 +29,9 @@ class SignedText:
 async def delivery(view: View) -> Mapping[str, Any]:
     """Return a delivery with its attempts."""
     gateway, who, job_id = view.gateway, view.who, view.named("job_id")
-    delivery_id = delivery_number(view.named("delivery_id"))
+    delivery_id = whole_number(view.named("delivery_id"))
+    if delivery_id is None:
+        raise DeliveryNotFoundError(view.named("delivery_id"))
     stored, _ = await gateway.deliveries.one(who, delivery_id)
     if stored.delivery.job_id != job_id:
         raise DeliveryNotFoundError(delivery_id)
@@ -43,14 +45,6 @@ async def delivery(view: View) -> Mapping[str, Any]:
         "python": VERIFY_IN_PYTHON,
         "javascript": VERIFY_IN_JAVASCRIPT,
     }
-
-
-def delivery_number(text: str) -> int:
-    """Return the id of a delivery. Raises `DeliveryNotFoundError` if it can't be one."""
-    number = whole_number(text)
-    if number is None:
-        raise DeliveryNotFoundError(text)
-    return number
 
 
 def _text(headers: Mapping[str, str], body: bytes | None, signed_bytes: int) -> SignedText | None:

@@ -16,8 +16,7 @@ from reelhook.domain.request import VideoRequest
 from reelhook.domain.request_media import media_of
 from reelhook.doors.web.actions import Done, Result, action
 from reelhook.doors.web.attention import shown_cause
-from reelhook.doors.web.delivery import delivery_number
-from reelhook.doors.web.forms import Form
+from reelhook.doors.web.forms import Form, whole_number
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.states import job_state
 from reelhook.doors.web.timeline import spans_of
@@ -228,7 +227,9 @@ async def abandon(view: View, form: Form) -> Result:
 @action(router, "/jobs/{job_id}/resend/{delivery_id}", Scope.OPERATE, job)
 async def resend(view: View, form: Form) -> Result:
     """Send the newest event of a delivery again."""
-    delivery_id = delivery_number(view.named("delivery_id"))
+    delivery_id = whole_number(view.named("delivery_id"))
+    if delivery_id is None:
+        raise InvalidRequestError("delivery_id", "There is no such delivery")
     await view.gateway.deliveries.resend(view.who, delivery_id)
     return _back(view, "resent")
 
