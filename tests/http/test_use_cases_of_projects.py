@@ -16,6 +16,7 @@ from watched_database import watched
 
 from reelhook.domain.budget import NO_LIMITS
 from reelhook.domain.caller import OPERATOR, Scope, ScopeMissingError
+from reelhook.domain.causes.cause import CauseName
 from reelhook.domain.conflicts import JobIdUnavailableError
 from reelhook.domain.errors import (
     JobNotFoundError,
@@ -219,6 +220,11 @@ def causes_of_theirs(name: str) -> Rule:
     return check
 
 
+async def held_jobs(stage: TwoProjects) -> None:
+    found = await stage.gateway.attention.jobs(OURS, CauseName.IN_DOUBT)
+    assert [one.job.id for one in found.page.jobs] == [stage.ours.in_doubt]
+
+
 async def file_of_a_job(stage: TwoProjects) -> None:
     jobs = (await stage.gateway.jobs.jobs(stage.theirs.caller, limit=500)).jobs
     assert jobs
@@ -277,6 +283,7 @@ RULES: dict[str, Rule] = {
     "waiting.of": of_no_project("the job that is given; see test_an_accounts_responses"),
     "waiting.all_of": of_no_project("the jobs that are given"),
     "attention.all": own_things_only(lambda stage: stage.gateway.attention.all(OURS)),
+    "attention.jobs": held_jobs,
     **{
         f"attention.{name}": causes_of_theirs(name)
         for name in ("of_job", "of_jobs", "causes_of_jobs")
@@ -314,6 +321,7 @@ RULES: dict[str, Rule] = {
     "in_doubt.adopt": adopting,
     "operations.stats": statistics,
     "operations.costs": costing,
+    "operations.workers": operator_only(lambda stage: stage.gateway.operations.workers(OURS)),
     "operations.accounts": operator_only(lambda stage: stage.gateway.operations.accounts(OURS)),
     "operations.pause_watching": operator_only(
         lambda stage: stage.gateway.operations.pause_watching(OURS)
@@ -404,6 +412,9 @@ ENDPOINT_RULES: dict[str, Rule] = {
     ),
     "deliveries.attempts": same_as_unknown(
         lambda stage, delivery: stage.gateway.deliveries.attempts(OURS, delivery), "delivery"
+    ),
+    "deliveries.sent": same_as_unknown(
+        lambda stage, delivery: stage.gateway.deliveries.sent(OURS, delivery), "delivery"
     ),
     "deliveries.resend": same_as_unknown(
         lambda stage, delivery: stage.gateway.deliveries.resend(OURS, delivery), "delivery"

@@ -144,6 +144,7 @@ async def test_a_number_in_an_address_is_no_number_of_ours(operator: Browsing, p
         ("/try", {"model": "openai/sora-2", "prompt": "A fox", "seed": DIGITS}),
         ("/try", {"model": "openai/sora-2", "prompt": "A fox", "seed": "a lot"}),
         ("/webhooks/{endpoint_id}/change", {"event.completed": "on", "concurrency": DIGITS}),
+        (f"/jobs/job_1/resend/{DIGITS}", {}),
         ("/jobs/selected", MANY),
     ],
 )
@@ -157,9 +158,3 @@ async def test_a_form_with_a_wrong_number_is_refused(
     assert (reply.status, is_page(reply)) == (400, True)
     stats = await server.get("/api/stats", headers=BEARER)
     assert stats.json()["jobs"]["total"] == 0
-
-
-async def test_a_number_that_no_delivery_has_is_unknown(operator: Browsing) -> None:
-    await operator.get("/keys")
-    reply = await operator.post(f"/jobs/job_1/resend/{DIGITS}", {})
-    assert (reply.status, is_page(reply)) == (404, True)
