@@ -47,7 +47,7 @@ class Finding(Protocol):
 
     @property
     def message(self) -> str:
-        """What was found, and the remedy."""
+        """The result, and the remedy of a fault."""
         ...
 
 
