@@ -63,6 +63,7 @@ ROUTES = {
     ("GET", "/api/costs"),
     ("POST", "/api/estimate"),
     ("POST", "/providers/{provider}/webhook/{token}"),
+    ("GET", "/providers/files/{token}"),
     ("GET", "/api/events"),
     ("GET", "/api/endpoints"),
     ("POST", "/api/endpoints"),

@@ -128,6 +128,8 @@ RULES: dict[str, Scope | Policy] = {
     "GET /v1/models": Scope.READ,
     "GET /v1/models/{model:path}": Scope.READ,
     "POST /providers/{provider}/webhook/{token}": Policy.CALLBACK,
+    "GET /providers/files/{token}": Policy.CALLBACK,
+    "HEAD /providers/files/{token}": Policy.CALLBACK,
     "GET /.well-known/webhooks/jwks.json": Policy.OPEN,
     "GET /healthz": Policy.OPEN,
     "GET /readyz": Policy.OPEN,

@@ -421,10 +421,12 @@ LAST = (
 """Rules that change things of ours come last, in an order in which they don't disturb others."""
 PROCESS_WIDE = {
     "feed.stop",
+    "models.name_of",
     *(f"authentication.{name}" for name in ("key", "key_of_hash", "key_of_token", "lifetime")),
     *(f"authentication.{name}" for name in ("check_expiry", "forget", "key_required")),
 }
-"""Methods without a caller: those that find it, and one that no door passes on."""
+"""Methods without a caller: those that find it, one that no door passes on, and one that is about a
+job which the caller has read."""
 
 
 def use_cases() -> dict[str, bool]:

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browsing import browsing, new_key
@@ -12,7 +13,7 @@ from reelhook.domain.encryption import key_text
 from reelhook.domain.signing_keys import private_text
 
 API_KEY, PROVIDER_KEY = "hunter2-the-api-key", "hunter2-the-key-of-the-provider"
-SECRETS = {
+SECRETS: dict[str, Any] = {
     "webhook_secret": "hunter2-the-secret",
     "webhook_private_key": private_text(b"hunter2-the-private-signing-key!"),
     "encryption_keys": key_text(bytes(range(32))),

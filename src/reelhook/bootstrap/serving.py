@@ -24,7 +24,7 @@ from reelhook.clock import SystemClock
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
 from reelhook.doors.compat.functions import Hook
-from reelhook.doors.context import Finding
+from reelhook.doors.context import CheckResult
 from reelhook.doors.proxies import BehindProxies
 from reelhook.guard.hosts import local_url
 
@@ -47,7 +47,7 @@ async def server(
     simulator_url: str | None = None,
     migrate: bool = True,
     work: bool = True,
-    examine: Callable[[Settings], Awaitable[Sequence[Finding]]] | None = None,
+    examine: Callable[[Settings], Awaitable[Sequence[CheckResult]]] | None = None,
 ) -> AsyncIterator[Running]:
     """Serve HTTP until the block ends. Raises `SettingsError`.
 

@@ -32,7 +32,7 @@ class UrlCheck(Protocol):
         ...
 
 
-class Finding(Protocol):
+class CheckResult(Protocol):
     """The result of one check of the installation."""
 
     @property
@@ -47,11 +47,11 @@ class Finding(Protocol):
 
     @property
     def message(self) -> str:
-        """The result, and the remedy of a fault."""
+        """The result in one sentence, with the remedy."""
         ...
 
 
-Examine = Callable[[], Awaitable[Sequence[Finding]]]
+Examine = Callable[[], Awaitable[Sequence[CheckResult]]]
 """Checks the installation, as `reelhook doctor` does."""
 
 

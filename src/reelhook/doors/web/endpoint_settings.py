@@ -15,7 +15,7 @@ from reelhook.domain.endpoint import (
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.request import SHORT_CHARACTERS_MAX, check_text
 from reelhook.doors.endpoint_headers import headers_refusal
-from reelhook.doors.web.forms import Form
+from reelhook.doors.web.forms import Form, whole_number
 from reelhook.doors.web.view import View
 from reelhook.gateway import EndpointFields
 
@@ -103,7 +103,8 @@ def _events(form: Form) -> frozenset[EventName]:
 def _concurrency(text: str) -> int | None:
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= CONCURRENCY_MAX):
+    number = whole_number(text)
+    if number is None or not 1 <= number <= CONCURRENCY_MAX:
         message = f"The requests at once must be a whole number from 1 to {CONCURRENCY_MAX}"
         raise InvalidRequestError("concurrency", message)
-    return int(text)
+    return number

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from reelhook.domain.causes.cause import CauseName
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Status
+from reelhook.doors.web.forms import whole_number
 from reelhook.gateway import ALL_JOBS, JobFilter
 
 _WORD = re.compile(r"""\s*((?:"[^"]*"?|[^\s"])+)""")
@@ -146,7 +147,10 @@ def _aged(wanted: JobFilter, word: _Word, now: Instant) -> JobFilter:
     match = _AGE.fullmatch(word.value)
     if match is None:
         raise word.wrong("age is like >10m or <2h, in s, m, h or d")
-    at = now - int(match[2]) * _UNITS[match[3]]
+    number = whole_number(match[2])
+    at = -1 if number is None else now - number * _UNITS[match[3]]
+    if at < 0:
+        raise word.wrong("age must be a time after 1970")
     if match[1] == ">":
         return replace(wanted, created_before=at)
     return replace(wanted, created_after=at)

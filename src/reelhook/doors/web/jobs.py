@@ -21,7 +21,7 @@ from reelhook.doors.web.filters import (
 )
 from reelhook.doors.web.forms import Form, whole_number
 from reelhook.doors.web.job import posters_of
-from reelhook.doors.web.matching import ACTIONS, Matched, carried_out, matched
+from reelhook.doors.web.matching import ACTIONS, MatchedJobs, carried_out, matched
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.view import Banner, View
 from reelhook.gateway import JobPage
@@ -108,7 +108,7 @@ async def _news(view: View, who: Caller, parsed: ParsedFilter) -> int:
     return len((await view.gateway.jobs.jobs(who, newer, NEWS_MAX)).jobs)
 
 
-async def _matched(view: View, who: Caller, parsed: ParsedFilter) -> Matched | None:
+async def _matched(view: View, who: Caller, parsed: ParsedFilter) -> MatchedJobs | None:
     """Return the jobs that the action is for which the page asks about, if it does."""
     action = (view.form or {}).get("action") or view.query("all")
     if (

@@ -51,7 +51,7 @@ ACTIONS: Mapping[str, BulkAction] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Matched:
+class MatchedJobs:
     """The jobs that match now. `more`: there are others, which a second form gets."""
 
     action: str
@@ -65,7 +65,7 @@ class Matched:
         return ACTIONS[self.action]
 
 
-async def matched(view: View, who: Caller, parsed: ParsedFilter, action: str) -> Matched:
+async def matched(view: View, who: Caller, parsed: ParsedFilter, action: str) -> MatchedJobs:
     """Return the jobs of a filter that an action is for, newest first, up to `MATCHED_MAX`."""
     if parsed.in_doubt:
         raise InvalidRequestError("q", "Jobs in doubt are settled one by one")
@@ -89,7 +89,7 @@ async def matched(view: View, who: Caller, parsed: ParsedFilter, action: str) ->
     listed.sort(key=lambda one: one.job.created_at, reverse=True)
     titles = tuple(one.title or one.job.id for one in listed[:EXAMPLES])
     jobs = tuple(one.job for one in listed[:MATCHED_MAX])
-    return Matched(action, jobs, titles, more or len(listed) > MATCHED_MAX)
+    return MatchedJobs(action, jobs, titles, more or len(listed) > MATCHED_MAX)
 
 
 async def _held(
@@ -106,7 +106,7 @@ async def _held(
     return listed, cursor is not None
 
 
-async def carried_out(view: View, who: Caller, found: Matched) -> str:
+async def carried_out(view: View, who: Caller, found: MatchedJobs) -> str:
     """Act on each of the jobs; return a sentence about all. Those that have ended stay so."""
     failed: list[ReelhookError] = []
     turns = asyncio.Semaphore(AT_ONCE)

@@ -11,7 +11,7 @@ from reelhook.domain.caller import Scope
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
 from reelhook.domain.worker import WorkerLeases
-from reelhook.doors.context import Finding
+from reelhook.doors.context import CheckResult
 from reelhook.doors.web.actions import Done, Result, Shown, action
 from reelhook.doors.web.forms import Form
 from reelhook.doors.web.pages import new_router, page
@@ -27,7 +27,7 @@ class Examined:
     """The findings of the last check of this process, and its time."""
 
     at: Instant
-    findings: Sequence[Finding]
+    findings: Sequence[CheckResult]
 
 
 @dataclass(frozen=True, slots=True)
