@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 FETCHES_AT_ONCE = 64
 PER_PROJECT_AT_ONCE = 48
-"""What one project leaves free is there for all others."""
+"""The rest is there for all other projects."""
 PER_HOST_AT_ONCE = 4
 
 
