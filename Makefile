@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check check-peers check-servers format bench bench-archive bench-attention bench-away bench-bombs bench-budgets bench-delivery bench-door bench-downloads bench-failing bench-fairness bench-keys bench-kill bench-lists bench-memory bench-pages bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-retries bench-store bench-watch bench-workers crash lock clean screenshots
+.PHONY: help demo test test-all check check-peers check-servers format bench bench-archive bench-attention bench-away bench-bombs bench-budgets bench-dashboards bench-delivery bench-door bench-downloads bench-failing bench-fairness bench-keys bench-kill bench-lists bench-memory bench-pages bench-paying bench-proxies bench-reads bench-refused bench-restore bench-retention bench-retries bench-store bench-watch bench-workers crash lock clean screenshots
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ bench-bombs: $(VENV)/.dev ## memory and others' waits under hostile clients, and
 bench-budgets: $(VENV)/.dev ## a budget of 100 on both databases, 1,000 rounds with 50 kills; what a budget costs (25 minutes)
 	@$(BIN)/python -m bench.budgets
 
+bench-dashboards: $(VENV)/.dev ## CPU time of 50 open dashboards, idle and at 100 changes a second (2 minutes)
+	@$(BIN)/python -m bench.dashboards
+
 bench-delivery: $(VENV)/.dev ## webhooks at 100 to 1000 a second, next to a hung receiver, against a bare client
 	@$(BIN)/python -m bench.delivery
 
@@ -137,7 +140,7 @@ bench-lists: $(VENV)/.dev ## filtered lists of 100,000 jobs in 50 projects, on S
 bench-memory: $(VENV)/.dev ## what each process holds: at rest, with 1,000 jobs, with images (6 minutes)
 	@$(BIN)/python -m bench.memory
 
-bench-pages: $(VENV)/.dev ## the server time of every page with 100,000 jobs and 1,000,000 attempts (2 minutes)
+bench-pages: $(VENV)/.dev ## the server time of every page with 100,000 jobs and 1,000,000 attempts, on SQLite and PostgreSQL (4 minutes)
 	@$(BIN)/python -m bench.pages
 
 bench-paying: $(VENV)/.dev ## every adapter's creates go wrong and workers are killed, 1,000 times (20 minutes)

@@ -16,7 +16,7 @@ import psutil  # type: ignore[import-untyped]  # psutil ships no types
 
 ROOT = Path(__file__).parent.parent
 REELHOOK = Path(os.environ.get("BENCH_REELHOOK", Path(sys.executable).with_name("reelhook")))
-READY_SECONDS_MAX = 60.0
+READY_SECONDS_MAX = 120.0
 EXIT_SECONDS_MAX = 60.0
 CHILD_SECONDS_MAX = 2.0
 """A child that has just been started looks for its parent as soon as Python runs."""

@@ -12,7 +12,7 @@ from bench.processes import REELHOOK
 from reelhook.domain.signing_keys import PrivateKey, private_text
 
 STARTED = b"polling service started"
-START_SECONDS_MAX = 30.0
+START_SECONDS_MAX = 120.0
 
 
 @dataclass(slots=True)

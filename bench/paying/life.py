@@ -50,6 +50,8 @@ PATHS = {
 URLS = {"runway": "runwayml_base_url"}
 DATA, LOG, OPENED = "data", "worker.log", "opened"
 LIFE_SECONDS_MAX = 120
+CARELESS_SECONDS_MAX = 30
+"""A careless worker ends in no other way: it repeats for ever what its provider always refuses."""
 PAUSE_SECONDS_MAX = 0.02
 LOOK_SECONDS = 0.02
 STARTS_MAX = 10
@@ -106,7 +108,8 @@ class Life:
 def start(life: Life) -> int:
     """Fork a worker; return its process id. The caller has no thread and no loop."""
     (life.folder / OPENED).unlink(missing_ok=True)
-    return fork(lambda: _live(life), log=life.folder / LOG, seconds_max=LIFE_SECONDS_MAX)
+    seconds_max = CARELESS_SECONDS_MAX if life.careless else LIFE_SECONDS_MAX
+    return fork(lambda: _live(life), log=life.folder / LOG, seconds_max=seconds_max)
 
 
 def settings(life: Life) -> reelhook.Settings:

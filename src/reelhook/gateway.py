@@ -296,7 +296,7 @@ def build_gateway(
             clock=clock,
             random=random,
         ),
-        deliveries=Deliveries(store, signals, clock=clock, random=random),
+        deliveries=Deliveries(store, signals, signing, clock=clock, random=random),
         operations=operations,
         audit=Audit(store),
         models=Models(providers, catalog),

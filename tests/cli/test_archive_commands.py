@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,7 +15,7 @@ from typing import Any
 
 import apsw
 import pytest
-from cli_programs import Outcome, reelhook
+from cli_programs import Outcome, on_terminal, reelhook
 from gateways import AT_ONCE, gateway, until
 from migrated_database import prepare
 
@@ -118,6 +119,22 @@ def test_a_whole_archive_is_verified(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("beside_a_server")
+def test_on_a_terminal_a_bar_shows_the_bytes_and_the_result_stays(
+    tmp_path: Path, data: Path
+) -> None:
+    for command in (("verify",), ("export", "videos")):
+        named = ("archive", *command, "--data-dir", str(data))
+        code, shown = on_terminal(*named, directory=tmp_path)
+        assert code == 0
+        assert re.search(r"(Verifying|Exporting) .*\d/\d+\.\d KiB", shown)
+        last = shown.strip().splitlines()[-1]
+        assert last in {
+            "3 files, 0.1 MiB compared; 0 findings.",
+            "videos: 3 files written; 0.1 MiB with a manifest.",
+        }
+
+
+@pytest.mark.usefixtures("beside_a_server")
 def test_missing_damaged_and_orphaned_objects_are_found(run: Run, data: Path) -> None:
     videos = data / "archive" / "videos"
     (videos / "job_0.mp4").unlink()
@@ -155,6 +172,7 @@ def test_pruning_removes_what_the_limits_say(run: Run, data: Path) -> None:
         assert "http://127.0.0.1:9" in nobody.err
     assert len(list((data / "archive").rglob("*.mp4"))) == 3
     assert run("prune", "--json").json["files"] == 0
+    assert run("prune").out == "No file is above the limits.\n"
     done = run("prune", "--json", REELHOOK_ARCHIVE_KEEP_DAYS="1.5")
     assert (done.code, done.json["files"], done.json["dryRun"]) == (0, 2, False)
     assert [path.name for path in (data / "archive").rglob("*.mp4")] == ["job_2.mp4"]

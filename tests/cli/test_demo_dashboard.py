@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from cli_programs import WAIT_SECONDS, Program, start
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Position, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run")
-CORNER = {"x": 5, "y": 5}
+CORNER: Position = {"x": 5, "y": 5}
 """A place on the poster, which leads to the job too."""
 STATES = {"completed", "processing", "queued", "failed", "canceled"}
 CAUSES = {"in_doubt", "endpoint_open"}

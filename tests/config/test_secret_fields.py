@@ -29,6 +29,7 @@ PUBLIC = {
     "ArchivedObject.key",
     # Addresses of servers and of this program.
     *("Running.url", "Receiver.url", "HttpOptions.public_url", "CallbackAddresses.public_url"),
+    "FileAddresses.public_url",
     "Credential.base_url",
     # Their own `repr` shows nothing.
     *(
@@ -49,6 +50,7 @@ PUBLIC = {
     "NavItem.key",
     # Flags.
     *("ServerFacts.image_urls", "RequestCredential.until_key"),
+    *("SentAttempt.own_secret", "SentBody.own_secret"),
     # Places in a queue.
     "Head.keys",
 }

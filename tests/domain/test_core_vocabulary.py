@@ -1,4 +1,7 @@
-"""The core names no route and no command: doors and the command line make these sentences."""
+"""The core names no route and no command: doors and the command line make these sentences.
+
+No two public classes share a name.
+"""
 
 import re
 from pathlib import Path
@@ -20,3 +23,13 @@ def test_the_core_names_no_route_and_no_command(package: str) -> None:
         if (match := ROUTE_OR_COMMAND.search(path.read_text()))
     ]
     assert named == []
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    files = [(path.relative_to(SOURCE), path.read_text()) for path in SOURCE.rglob("*.py")]
+    places: dict[str, list[str]] = {}
+    for path, text in files:
+        for name in re.findall(r"^\s*class ([A-Z]\w*)\b", text, re.MULTILINE):
+            places.setdefault(name, []).append(str(path))
+    assert len(places) > 100
+    assert {name: there for name, there in places.items() if len(there) > 1} == {}

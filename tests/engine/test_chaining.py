@@ -1,5 +1,6 @@
 """A job whose image or video is made by an earlier job."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from reelhook.domain.media_errors import (
     UnknownSourceJobError,
     VideoOfJobGoneError,
 )
+from reelhook.engine.submitting.fetch_slots import PER_HOST_AT_ONCE
 from reelhook.objects.store import ObstoreObjects
 
 sys.path.append(str(Path(__file__).parents[1] / "frames"))
@@ -131,6 +133,29 @@ async def test_a_job_deleted_before_its_video_is_read_ends_the_next_unpaid(tmp_p
         assert (job.code, here.upstream.creations) == ("image_unavailable", 0)
         assert job.error == "The last frame of job_1 can't be used: the job was deleted"
         assert here.query("SELECT count(*) FROM reservations") == [(0,)]
+
+
+async def test_few_videos_are_read_at_once(tmp_path: Path) -> None:
+    gate, reading, most = asyncio.Event(), 0, 0
+    source = SourceFile(video())
+
+    async def slowly(request: web.Request) -> web.StreamResponse:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        await gate.wait()
+        reading -= 1
+        return await source.respond(request)
+
+    async with chaining(tmp_path, archived=False) as (here, engine):
+        here.upstream.on_content = slowly
+        jobs = [await engine.submit("a fox", reference_videos=("job:job_1",)) for _ in range(12)]
+        await until(lambda: reading == PER_HOST_AT_ONCE)
+        gate.set()
+        for job_id in jobs:  # this provider takes no videos, so the job ends once it is prepared
+            await engine.job_when(job_id, Status.FAILED)
+        assert most == PER_HOST_AT_ONCE
+        assert here.query("SELECT count(*) FROM files") == [(1,)]
 
 
 async def test_a_file_without_a_frame_costs_nothing(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from engine_stage import Engine, Stage, stage, until
 from engine_upstream import Respond, answers, never, one_after_the_other, reset, when
 
 from reelhook.domain.job import Job, Status
+from reelhook.domain.reconciliation import SETTLES_MAX
 from reelhook.ports import Acceptance, Change
 
 SETTLE_SECONDS = 60
@@ -303,7 +304,8 @@ async def test_a_listing_that_can_not_tell_ends_in_submission_unknown(
         if listing in {ignoring_after, with_one_prompt_missing}:  # on no page that can tell
             here.upstream.on_create = reset
         job_id = await doubtful(here, engine, size="720x1280")
-        await engine.pass_time(SETTLE_SECONDS + 5)
+        # A listing of which a part can't be read is read again before it is given up.
+        await engine.pass_time(SETTLES_MAX * SETTLE_SECONDS + 5)
 
         await ended_unknown(here, engine, job_id)
         assert here.upstream.creations == 1

@@ -152,6 +152,7 @@ async def test_a_signature_opens_one_job_s_video_and_nothing_else(tmp_path: Path
             f"/api/jobs/{one_id}/events?{one.query}",
             f"/api/videos/status/{one_id}?{one.query}",
             f"/api/sora/videos/{one_id}/download/?{one.query}",
+            f"/api/sora/videos/{other_id}/poster?{one.query}",
             f"/api/stats?{one.query}",
             f"/api/generate?{one.query}",
         ):

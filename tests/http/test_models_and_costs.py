@@ -31,6 +31,8 @@ async def test_the_models_of_all_configured_providers_are_listed(tmp_path: Path)
         assert {one["provider"] for one in models.values()} == {"ark", "xai"}
         assert models[ARK]["accounts"] == ["ark"]
         assert "5" in models[ARK]["seconds"]
+        assert models[ARK]["images"]["sideMin"] == 300
+        assert "images" not in models["xai/grok-imagine-video"]
         [price] = models[ARK]["prices"]
         assert (price["accounts"], price["unit"], price["rate"]) == (["ark"], "USD", None)
         assert {line["resolution"] for line in price["lines"]} == {"480p", "720p", "1080p"}

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,21 @@ def test_an_address_expires_after_a_day() -> None:
     assert addresses.file(token, DAY_MILLISECONDS) == ("default", MP4.hash)
     assert addresses.file(token, DAY_MILLISECONDS + 1_000_000) is None
     assert FileAddresses().address("default", MP4.hash, 0) is None
+
+
+@pytest.mark.parametrize(
+    "model", ["runway/gen4.5", "replicate/bytedance/seedance-2.0", "fal/fal-ai/kling-video/v3/pro"]
+)
+async def test_a_large_upload_reaches_the_provider_by_its_own_api(
+    tmp_path: Path, model: str
+) -> None:
+    header = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\5\0\0\0\2\xd0\x08\2\0\0\0"
+    body = header + b"x" * 4_000_000
+    async with gateway(tmp_path, AT_ONCE, providers=("runway", "replicate", "fal")) as server:
+        upload = (await server.post("/api/uploads", data=BytesIO(body))).json()
+        fields = {"script": "A fox", "model": model, "image": upload["id"]}
+        reply = await server.post("/api/generate", json=fields)
+        assert reply.status == 200, reply.body
+        await server.job_when(reply.json()["jobId"], "completed")
+        [file] = server.simulator.uploads.kept.values()
+        assert (file.sha256, file.size) == (upload["sha256"], len(body))

@@ -128,6 +128,8 @@ RULES: dict[str, Scope | Policy] = {
     "GET /v1/models": Scope.READ,
     "GET /v1/models/{model:path}": Scope.READ,
     "POST /providers/{provider}/webhook/{token}": Policy.CALLBACK,
+    "GET /providers/files/{token}": Policy.CALLBACK,
+    "HEAD /providers/files/{token}": Policy.CALLBACK,
     "GET /.well-known/webhooks/jwks.json": Policy.OPEN,
     "GET /healthz": Policy.OPEN,
     "GET /readyz": Policy.OPEN,
@@ -154,6 +156,7 @@ UNKNOWN = {
 LISTS = {
     *("GET /api/jobs", "GET /api/endpoints", "GET /api/events", "GET /api/deliveries"),
     *("GET /api/keys", "GET /api/costs", "GET /api/stats", "GET /v1/videos"),
+    *("GET /api/attention", "GET /api/audit"),
 }
 """The routes that name no record: another project's key sees none of this one's records there."""
 _HELD = [Scope.READ, Scope.SUBMIT, Scope.OPERATE, Scope.ADMIN, Scope.OPERATOR]

@@ -372,6 +372,7 @@ RULES: dict[str, Rule] = {
     "models.catalog": of_no_project("the models"),
     "models.estimate": of_no_project("the prices of models"),
     "models.servers": of_no_project("the models; errors of servers are left out"),
+    "provider_files.open": of_no_project("the address of one file, which is its key"),
     "provider_webhooks.check_address": of_no_project("the address of one job, which is its key"),
     "provider_webhooks.take": of_no_project("the address of one job, which is its key"),
 }

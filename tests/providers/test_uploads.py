@@ -135,6 +135,14 @@ async def test_storage_that_fails_or_may_not_be_dialled_is_no_paid_call(
     assert host.creates == 0
 
 
+@pytest.mark.parametrize("name", ADAPTERS)
+async def test_a_proxy_without_uploads_gets_the_file_in_the_create(name: str) -> None:
+    host = Host(404)
+    outcome = await submitted(host, name)
+    assert isinstance(outcome, Accepted)
+    assert host.creates == 1
+
+
 async def test_an_upload_that_hangs_ends_with_the_time_of_a_submit() -> None:
     gate = asyncio.Event()
 

@@ -47,7 +47,6 @@ class Server:
 
 
 _FORGETS = "DELETE only forgets: it renders on"
-_MEMORY = "its jobs are in memory: the file is on its disk, and it does not know whose it is"
 
 SERVERS = (
     Server(
@@ -58,7 +57,7 @@ SERVERS = (
         starter="servers.start_sglang",
         tells_percents=True,
         dead_words="Offline request broker exited",
-        limits={"cancel": _FORGETS, "file after a restart": _MEMORY},
+        limits={"cancel": _FORGETS},
     ),
     Server(
         name="vllm-omni",
@@ -68,7 +67,6 @@ SERVERS = (
         starter="servers.start_vllm_omni",
         stops=True,
         dead_words="EngineCore encountered an issue",
-        limits={"file after a restart": _MEMORY},
     ),
     Server(
         name="fastvideo",
@@ -79,7 +77,6 @@ SERVERS = (
         limits={
             "progress": "it says queued until the end",
             "cancel": _FORGETS,
-            "file after a restart": _MEMORY,
         },
     ),
     Server(
@@ -92,9 +89,7 @@ SERVERS = (
         tells_percents=True,
         limits={
             "options": "it passes none on to its pipeline",
-            "image by URL": "it takes images as files alone",
             "cancel": _FORGETS,
-            "file after a restart": _MEMORY,
         },
     ),
     Server(
@@ -108,7 +103,6 @@ SERVERS = (
             "lost create alone": "it has no listing",
             "lost create among others": "it has no listing",
             "restart in the middle": "a 404 counts after ten minutes: who is behind it is unknown",
-            "file after a restart": _MEMORY,
         },
     ),
 )

@@ -33,6 +33,22 @@ async def test_the_soonest_to_expire_comes_first_and_late_files_last(
     assert await store.files_to_archive("another", NOW, 10) == []
 
 
+async def test_files_that_have_expired_keep_no_other_ones_waiting(store: Store, sql: Sql) -> None:
+    expiries = {"gone": -HOUR, "kept": 0, "soon": HOUR, "late_gone": -HOUR, "late_soon": HOUR}
+    for job_id, expires_in in expiries.items():
+        await completed(store, job_id)
+        late = "TRUE" if job_id.startswith("late") else "FALSE"
+        await sql(
+            f"UPDATE archive SET expires_at = {NOW + expires_in}, late = {late}"  # noqa: S608 - the test's own values
+            f" WHERE job_id = '{job_id}'"
+        )
+    await sql(f"UPDATE archive SET expires_at = {2**62} WHERE job_id = 'kept'")  # noqa: S608
+    order = ["soon", "kept", "gone", "late_soon", "late_gone"]
+    for limit in range(1, 6):
+        due = await store.files_to_archive(ACCOUNT, NOW, limit)
+        assert [file.job_id for file in due] == order[:limit]
+
+
 async def test_a_file_is_recorded_once(store: Store) -> None:
     await completed(store, "job_1")
     (file,) = await store.files_to_archive(ACCOUNT, NOW, 10)

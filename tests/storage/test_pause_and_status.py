@@ -1,6 +1,7 @@
 """The pause and the status of accounts, which all processes share, on both databases."""
 
 from reelhook.domain.account_status import HEALTHY, AccountStatus
+from reelhook.domain.worker import WorkerLeases
 from reelhook.ports import AccountRecord, Lease
 from reelhook.storage.store import Store
 
@@ -48,3 +49,17 @@ async def test_the_state_of_all_accounts_is_read_at_once(store: Store) -> None:
         "acme": AccountRecord(refused, None),
         "acme_2": AccountRecord(HEALTHY, 1000),
     }
+
+
+async def test_workers_are_listed_with_their_leases_and_those_that_nobody_holds(
+    store: Store,
+) -> None:
+    await store.heartbeat("one", [ID, "account:other"], 60_000)
+    await store.heartbeat("two", ["lane:00"], 60_000)
+    assert await store.workers() == [
+        WorkerLeases("one", alive=True, leases=(ID, "account:other")),
+        WorkerLeases("two", alive=True, leases=("lane:00",)),
+    ]
+    await store.free_leases()
+    free = (ID, "account:other", "lane:00")
+    assert await store.workers() == [WorkerLeases(None, alive=False, leases=free)]

@@ -81,6 +81,14 @@ async def test_the_oldest_files_are_removed_above_a_size(store: Store) -> None:
     assert DEFAULT.archive_keep_days is None
 
 
+async def test_a_deletion_is_put_off_and_one_that_no_file_names_is_queued(store: Store) -> None:
+    key = await archived(store)
+    assert await store.delete_job("job_1", NOW)
+    await store.delete_later([key, "videos/job_9.mp4"], NOW + 5)
+    assert key not in await store.objects_to_delete(NOW + 4, 9)
+    assert await store.objects_to_delete(NOW + 5, 9) == [key, "videos/job_9.mp4"]
+
+
 async def test_a_job_is_kept_while_its_file_is_being_fetched_or_waits_for_the_store(
     store: Store,
 ) -> None:

@@ -36,10 +36,20 @@ class Browsing:
         return unescape(reply.body.decode())
 
     async def post(
-        self, path: str, fields: dict[str, str] | None = None, *, origin: str | None = None
+        self,
+        path: str,
+        fields: dict[str, str] | None = None,
+        *,
+        origin: str | None = None,
+        files: dict[str, bytes] | None = None,
     ) -> Reply:
         """Send a form with the hidden fields of the page that was read last."""
-        data = {**self.form_fields, **(fields or {})}
+        data: Any = {**self.form_fields, **(fields or {})}
+        if files:
+            form = aiohttp.FormData(data)
+            for name, body in files.items():
+                form.add_field(name, body, filename=f"{name}.png")
+            data = form
         headers = {**HTML, "Origin": self.url if origin is None else origin}
         async with self.session.post(
             self.url + path, data=data, headers=headers, allow_redirects=False

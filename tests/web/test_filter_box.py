@@ -2,6 +2,7 @@
 
 import pytest
 
+from reelhook.domain.causes.cause import CauseName
 from reelhook.domain.job import Status
 from reelhook.doors.web.filters import FilterError, parse_filter, with_word
 from reelhook.gateway import JobFilter
@@ -56,3 +57,14 @@ def test_a_project_and_the_jobs_in_doubt() -> None:
 def test_another_status_replaces_the_first_one() -> None:
     assert with_word("fox status:failed", "status", "queued") == "fox status:queued"
     assert with_word("fox status:failed", "status", None) == "fox"
+
+
+def test_a_cause_is_one_of_those_that_hold_up_jobs() -> None:
+    assert parse_filter("cause:provider_slow model:a", NOW).cause is CauseName.PROVIDER_SLOW
+    assert parse_filter("cause:retrying", NOW).wanted == JobFilter()
+    for text in ("cause:over_budget", "cause:slow", "cause:"):
+        with pytest.raises(FilterError) as caught:
+            parse_filter(f"a fox {text}", NOW)
+        assert (caught.value.start, caught.value.end) == (6, 6 + len(text))
+    with pytest.raises(FilterError):
+        parse_filter("status:doubt cause:paused", NOW)

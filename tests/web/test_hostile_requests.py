@@ -122,6 +122,9 @@ async def test_forms_that_arrive_slowly_hold_back_no_body_with_a_key(server: Gat
     [
         f"/jobs?live=poll&newest={DIGITS}",
         f"/jobs?live=poll&newest={'9' * 20}",
+        f"/jobs?q=age:>{DIGITS}d",
+        "/jobs?q=age:>99999999999d",
+        "/jobs?q=age:<30000d",
         f"/webhooks?cursor={DIGITS}",
         f"/try?seed={DIGITS}",
         f"/try?seed={'9' * 30}",
@@ -140,15 +143,23 @@ async def test_a_number_in_an_address_is_no_number_of_ours(operator: Browsing, p
         ("/costs/raise", {"hours": "1", "jobs_per_day": DIGITS}),
         ("/try", {"model": "openai/sora-2", "prompt": "A fox", "seed": DIGITS}),
         ("/try", {"model": "openai/sora-2", "prompt": "A fox", "seed": "a lot"}),
-        (f"/jobs/job_1/resend/{DIGITS}", {}),
+        ("/webhooks/{endpoint_id}/change", {"event.completed": "on", "concurrency": DIGITS}),
         ("/jobs/selected", MANY),
     ],
 )
 async def test_a_form_with_a_wrong_number_is_refused(
     server: Gateway, operator: Browsing, path: str, fields: dict[str, str]
 ) -> None:
+    url = "https://example.com/hook"
+    made = await server.post("/api/endpoints", json={"url": url}, headers=BEARER)
     await operator.get("/keys")
-    reply = await operator.post(path, fields)
+    reply = await operator.post(path.format(endpoint_id=made.json()["id"]), fields)
     assert (reply.status, is_page(reply)) == (400, True)
     stats = await server.get("/api/stats", headers=BEARER)
     assert stats.json()["jobs"]["total"] == 0
+
+
+async def test_a_number_that_no_delivery_has_is_unknown(operator: Browsing) -> None:
+    await operator.get("/keys")
+    reply = await operator.post(f"/jobs/job_1/resend/{DIGITS}", {})
+    assert (reply.status, is_page(reply)) == (404, True)

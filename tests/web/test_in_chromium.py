@@ -1,5 +1,6 @@
 """The dashboard in a browser: live updates, the keyboard, accessibility, and no foreign request."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ FAST = Faults(queue_seconds=0.1, render_seconds=0.2)
 PATHS = (
     *("/", "/jobs", "/webhooks", "/providers", "/costs", "/keys", "/archive", "/system", "/try"),
     *("/jobs/{job}", "/webhooks/{endpoint}", "/jobs/unknown", "/jobs?q=colour%3Ared"),
+    *("/jobs/{job}/deliveries/{delivery}", "/jobs?q=model%3Asora-2&all=cancel"),
 )
 
 pytestmark = [
@@ -140,6 +142,47 @@ async def test_new_jobs_are_counted_and_do_not_move_the_list(tmp_path: Path) -> 
         assert await page.locator("[data-row]").count() == 2
 
 
+@pytest.mark.skipif("htmx.js" not in assets(), reason="npm was missing at the build")
+@pytest.mark.parametrize("from_the_beginning", [True, False])
+async def test_without_streams_a_page_is_read_every_5_s_and_says_since_when(
+    tmp_path: Path, from_the_beginning: bool
+) -> None:
+    async with gateway(tmp_path, FAST, api_key=KEY, headers=BEARER) as server, browser() as one:
+        page = await one.new_page()
+        await page.clock.install()
+        await log_in(page, server)
+        state = page.locator("#livestate")
+        if not from_the_beginning:
+            await page.wait_for_selector("#livestate[data-state=live]")
+        await page.route("**/*live=stream*", lambda route: route.abort())
+        if from_the_beginning:
+            await page.reload()
+        else:
+            server.hook.gateway.feed.stop()  # which ends the streams
+        await seconds_pass(page, 10, until="#livestate[data-state=lost]")
+        words = re.compile(r"since \d\d:\d\d")
+        assert words.search(await state.inner_text())
+        await seconds_pass(page, 30, until="[data-state=polling]")
+        assert words.search(await state.inner_text())
+        job = await server.submit("A fox that is polled")
+        await server.job_when(job, "queued")
+        server.time.advance(0.15)
+        await server.job_when(job, "processing")
+        await seconds_pass(page, 6, until=f'#events a[href="/jobs/{job}"]')
+        await page.unroute("**/*live=stream*")
+        await seconds_pass(page, 30, until="#livestate[data-state=live]")
+
+
+async def seconds_pass(page: Page, seconds: int, *, until: str) -> None:
+    """Let time pass in the page, a second at a time, until it shows something."""
+    for _ in range(seconds):
+        if await page.locator(until).count():
+            return
+        await page.clock.run_for(1000)
+        await page.evaluate("new Promise((done) => requestIdleCallback(done))")
+    await page.wait_for_selector(until)
+
+
 async def test_the_keyboard_alone_reaches_a_job(tmp_path: Path) -> None:
     async with gateway(tmp_path, FAST, api_key=KEY, headers=BEARER) as server, browser() as one:
         job = await server.submit("A fox by keys")
@@ -185,6 +228,7 @@ async def test_no_page_has_a_violation_that_axe_finds(tmp_path: Path, theme: Any
         endpoint = await server.endpoint(client.url, description="Shop", broadcast=True)
         job = await server.submit("A fox")
         await server.job_when(job, "completed")
+        delivery = await server.delivery_when("delivered", jobId=job)
         await server.submit("Another fox")
         context = await one.new_context(color_scheme=theme)
         page = await context.new_page()
@@ -193,7 +237,9 @@ async def test_no_page_has_a_violation_that_axe_finds(tmp_path: Path, theme: Any
         found = {"/login": await violations(page)}
         await log_in(page, server)
         for path in PATHS:
-            await page.goto(server.url + path.format(job=job, endpoint=endpoint["id"]))
+            await page.goto(
+                server.url + path.format(job=job, endpoint=endpoint["id"], delivery=delivery["id"])
+            )
             found[path] = await violations(page)
         assert {path: wrong for path, wrong in found.items() if wrong} == {}
         assert watched.foreign == []

@@ -6,15 +6,19 @@ from collections.abc import AsyncIterator
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from browsing import HTML, Browsing, browsing, buttons_in, new_key
 from fastapi.routing import APIRoute
-from gateways import AT_ONCE, Gateway, gateway
+from gateways import AT_ONCE, Gateway, gateway, until
+from gateways import settings as gateway_settings
 from receivers import receiver
 
+from reelhook import bootstrap
+from reelhook.config import Settings
 from reelhook.doors.app import PAGES
 from reelhook.doors.policy import Policy, PolicyRoute, need_of
 from reelhook.doors.web import view
@@ -286,3 +290,39 @@ async def test_without_the_files_from_npm_pages_say_that_they_are_not_live(
     html = await stage.visitors["operator"].text("/jobs")
     assert "not live" in html
     assert "htmx" not in re.sub(r"<meta[^>]*>", "", html)
+
+
+async def test_the_system_page_shows_workers_and_what_the_doctor_finds(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as server, browsing(server) as visitor:
+
+        async def worked() -> bool:
+            return "nobody" not in (html := await visitor.text("/system")) and "openai" in html
+
+        await until(worked)
+        assert "/system/doctor" not in buttons_in(await visitor.text("/system"))
+        reply = await visitor.post("/system/doctor")
+        assert (reply.status, b"reelhook doctor" in reply.body) == (400, True)
+
+
+class Finding(NamedTuple):
+    subject: str
+    verdict: str
+    message: str
+
+
+async def test_the_findings_of_the_doctor_stay_on_the_page(tmp_path: Path) -> None:
+    async def examine(settings: Settings) -> list[Finding]:
+        return [Finding("settings", "ok", "are valid"), Finding("clocks", "failed", XSS)]
+
+    chosen = gateway_settings(tmp_path, "http://127.0.0.1:1/v1", api_key=KEY)
+    async with (
+        bootstrap.server(chosen, examine=examine) as running,
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session,
+    ):
+        visitor = Browsing(session, running.url, {})
+        await visitor.log_in(KEY)
+        assert "/system/doctor" in buttons_in(await visitor.text("/system"))
+        html = (await visitor.post("/system/doctor")).body.decode()
+        assert "1 of 2 checks found something" in html
+        assert "&lt;script&gt;alert(1)" in html
+        assert "are valid" in await visitor.text("/system")

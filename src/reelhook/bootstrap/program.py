@@ -190,6 +190,7 @@ async def _http_options(
         limits=limits_of(settings),
         clients=lifespan.clients,
         poll_seconds=settings.poll_seconds,
+        examine=lifespan.examine,
     )
 
 

@@ -8,9 +8,11 @@ from contextlib import AbstractAsyncContextManager
 import structlog
 
 from reelhook.bootstrap.descriptors import raise_soft_limit
+from reelhook.bootstrap.doctor.child import examine_in_child
 from reelhook.bootstrap.program import open as open_program
-from reelhook.bootstrap.serving import server
+from reelhook.bootstrap.serving import Running, server
 from reelhook.config import Settings
+from reelhook.doors.warming import warm_up
 
 log = structlog.get_logger()
 GC_ALLOCATIONS = 20_000
@@ -22,7 +24,9 @@ async def run_server(
 ) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP, then end cleanly within 8 s."""
     raise_soft_limit()
-    await _run(server(settings, simulate=simulate, migrate=migrate, work=work))
+    await _run(
+        server(settings, simulate=simulate, migrate=migrate, work=work, examine=examine_in_child)
+    )
 
 
 async def run_worker(settings: Settings, *, migrate: bool = True) -> None:
@@ -40,7 +44,9 @@ async def _run(program: AbstractAsyncContextManager[object]) -> None:
     stop, started = _stop_on_signals(), asyncio.Event()
 
     async def run_until_stopped() -> None:
-        async with program:
+        async with program as opened:
+            if isinstance(opened, Running):
+                await asyncio.to_thread(warm_up, opened.hook.asgi)
             _collect_less()
             started.set()
             await stop.wait()

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 import structlog
@@ -23,6 +24,7 @@ from reelhook.clock import SystemClock
 from reelhook.config import Settings
 from reelhook.domain.errors import SettingsError
 from reelhook.doors.compat.functions import Hook
+from reelhook.doors.context import CheckResult
 from reelhook.doors.proxies import BehindProxies
 from reelhook.guard.hosts import local_url
 
@@ -45,11 +47,13 @@ async def server(
     simulator_url: str | None = None,
     migrate: bool = True,
     work: bool = True,
+    examine: Callable[[Settings], Awaitable[Sequence[CheckResult]]] | None = None,
 ) -> AsyncIterator[Running]:
     """Serve HTTP until the block ends. Raises `SettingsError`.
 
     Without `work`, jobs are left to `worker` processes on the same database. With `simulate`, or
-    the URL of a running simulator, only simulated providers are called.
+    the URL of a running simulator, only simulated providers are called. `examine` checks the
+    installation for its operator, with the settings as they are once the server listens.
     """
     settings.check_for_server(simulate=simulate or simulator_url is not None, work=work)
     await check_exposure(settings, SystemClock().now())
@@ -72,7 +76,11 @@ async def server(
                 migrate=migrate,
                 work=work,
                 simulator_url=simulator_url,
-                lifespan=ServerLifespan(connections.clients, responses_ended),
+                lifespan=ServerLifespan(
+                    connections.clients,
+                    responses_ended,
+                    None if examine is None else partial(examine, settings),
+                ),
             )
         )
         http = HttpServer(_behind_proxies(settings, hook.asgi), connections)

@@ -123,6 +123,9 @@ def prune(
         document = {"dryRun": dry_run, "files": len(removed), "bytes": size, "removed": removed}
         render.say(json.dumps(document))
         return
+    if not removed:
+        render.say("No file is above the limits.")
+        return
     verb = "would be removed" if dry_run else "removed"
     render.say(f"{files_text(len(removed))}, {gib(size)}, {verb}.")
 

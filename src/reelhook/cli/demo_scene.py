@@ -103,8 +103,7 @@ class Scene:
 
     async def begin(self) -> None:
         """Make jobs that are queued, or rendering for minutes."""
-        slow = {"queue_seconds": 1, "render_seconds": 240}
-        self.shown["rendering"] = await self._submit(*LATER[0], **slow)
+        self.shown["rendering"] = await self._submit(*LATER[0], queue_seconds=1, render_seconds=240)
         await self._submit(*LATER[1], queue_seconds=1, render_seconds=60)
         await self._submit(*LATER[2], queue_seconds=120, render_seconds=180)
 

@@ -102,6 +102,13 @@ def jobs(
             show_default=False,
         ),
     ] = None,
+    cause: Annotated[
+        str | None,
+        typer.Option(
+            help="Only jobs that this cause holds up, e.g. provider_slow; see `attention`.",
+            show_default=False,
+        ),
+    ] = None,
     in_doubt: Annotated[
         bool,
         typer.Option(
@@ -124,6 +131,7 @@ def jobs(
         "model": model,
         "code": code,
         "externalId": external_id,
+        "cause": cause,
         "createdAfter": created_after and timestamp(created_after, "--created-after"),
         "createdBefore": created_before and timestamp(created_before, "--created-before"),
         **{f"metadata.{name}": value for name, value in pairs.items()},

@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -168,6 +169,13 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def own_origins(headers: Headers, public_url: str) -> set[str]:
+    """Return the origins by which the browser that sent a request may know this server."""
+    public, host = urlsplit(public_url), headers.get("host", "")
+    # Behind a proxy that ends TLS, the scheme is not known here; the host is what counts.
+    return {f"{public.scheme}://{public.netloc}", f"http://{host}", f"https://{host}"}
 
 
 def route_path(scope: Scope) -> str:

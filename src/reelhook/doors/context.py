@@ -1,6 +1,6 @@
 """The context that every route gets: the gateway, the caller, and the operator's options."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Protocol
@@ -32,6 +32,29 @@ class UrlCheck(Protocol):
         ...
 
 
+class CheckResult(Protocol):
+    """The result of one check of the installation."""
+
+    @property
+    def subject(self) -> str:
+        """The thing that was checked."""
+        ...
+
+    @property
+    def verdict(self) -> str:
+        """Its state: `ok`, `warning` or `failed`."""
+        ...
+
+    @property
+    def message(self) -> str:
+        """The result in one sentence, with the remedy."""
+        ...
+
+
+Examine = Callable[[], Awaitable[Sequence[CheckResult]]]
+"""Checks the installation, as `reelhook doctor` does."""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpOptions:
     """The operator's settings that routes need."""
@@ -46,6 +69,7 @@ class HttpOptions:
     limits: Limits = field(default_factory=Limits)
     clients: RefusedClients = field(default_factory=RefusedClients)
     poll_seconds: float = 5.0
+    examine: Examine | None = None
 
     def video_url(self, job_id: str, made_at: Instant | None = None, *, signed: bool = True) -> str:
         """Return the address of a job's video, signed at this time; None: now.

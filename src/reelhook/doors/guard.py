@@ -87,6 +87,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if "\0" in scope["path"]:  # PostgreSQL takes none, so no record could be looked up by it
+            scope = {**scope, "path": scope["path"].replace("\0", "\ufffd")}
         request = Request(scope)
         matched = self._routes.match(scope)
         if matched == UNKNOWN and _is_for_a_browser(request):

@@ -13,7 +13,7 @@ from reelhook.domain.request_media import MEDIA_FIELDS, is_url, text_of_job
 from reelhook.doors.context import HttpOptions
 
 VIDEO = "video"
-"""The name of a single reference video. Doors take it besides the list."""
+"""The name of a single reference video. Doors take it in addition to the list."""
 LAST = "last"
 """The only frame of a job's video that can be an image."""
 _UPLOAD = {"upload"}

@@ -47,6 +47,7 @@ from reelhook.ports.deliveries import (
     DeliveryPage,
     Resend,
     ResendStore,
+    SentBody,
     StoredDelivery,
     Undelivered,
 )
@@ -251,6 +252,7 @@ __all__ = [
     "SecretsStore",
     "SecretsSurvey",
     "Sender",
+    "SentBody",
     "ServedModels",
     "Settlement",
     "SharedState",

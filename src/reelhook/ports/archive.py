@@ -26,7 +26,10 @@ class ArchiveStore(ArchivedFileReads, Protocol):
     """The part of the store that archiving needs."""
 
     async def files_to_archive(self, account: str, now: Instant, limit: int) -> list[ArchivedFile]:
-        """Return an account's files that are due: late ones last, the soonest to expire first."""
+        """Return an account's files that are due: late ones last, the soonest to expire first.
+
+        Those that have expired come after the others.
+        """
         ...
 
     async def next_archiving_at(self, account: str, after: Instant) -> Instant | None:
@@ -47,8 +50,8 @@ class ArchiveStore(ArchivedFileReads, Protocol):
         """
         ...
 
-    async def queue_object(self, key: str, due_at: Instant) -> None:
-        """Let an object that no file names be deleted at that time."""
+    async def delete_later(self, keys: Sequence[str], at: Instant) -> None:
+        """Queue objects that no file has, or put off their deletion, until that time."""
         ...
 
 
@@ -96,4 +99,8 @@ class RemovedObjectStore(Protocol):
 
     async def record_deleted(self, keys: Sequence[str]) -> None:
         """Record that these objects are gone."""
+        ...
+
+    async def delete_later(self, keys: Sequence[str], at: Instant) -> None:
+        """Queue objects that no file has, or put off their deletion, until that time."""
         ...

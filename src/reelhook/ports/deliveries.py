@@ -66,6 +66,20 @@ class Resend:
     project: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SentBody:
+    """The body of an event as a delivery sends it, in the format of that name (None: the default).
+
+    `own_secret`: the request's own secret signs it.
+    """
+
+    sequence: int
+    event_id: str
+    body: bytes
+    format: str | None
+    own_secret: bool
+
+
 class DeliveryLogStore(FeedStore, Protocol):
     """Reads deliveries and starts resends. With `project`, nothing of another one exists.
 
@@ -84,6 +98,10 @@ class DeliveryLogStore(FeedStore, Protocol):
 
     async def attempts(self, delivery_id: int, limit: int) -> list[Attempt]:
         """Return a delivery's attempts and those of its resends, newest first."""
+        ...
+
+    async def sent_bodies(self, delivery_id: int, sequences: Sequence[int]) -> list[SentBody]:
+        """Return the bodies that a delivery sends for these events of its job."""
         ...
 
     async def undelivered(self, delivery_id: int) -> list[Undelivered]:

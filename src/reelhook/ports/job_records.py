@@ -6,6 +6,7 @@ from enum import Enum
 
 from reelhook.domain.audit import AuditEntry
 from reelhook.domain.caller import DEFAULT_PROJECT, Caller
+from reelhook.domain.causes.cause import Thing
 from reelhook.domain.endpoint import url_id
 from reelhook.domain.event import Event, Instant
 from reelhook.domain.job import Job, Status
@@ -227,7 +228,8 @@ class JobFilter:
     job must have. `oldest_first` is the order of the list.
 
     No index has `account`, `endpoint_id` and `text`, which is the beginning of an id or a part of a
-    title: a page of these looks at `SCANNED_MAX` jobs at most, and the next one goes on there.
+    title: a page of these looks at `SCANNED_MAX` jobs at most, and the next one goes on there. So
+    does one of `waits`: the jobs with a webhook or a file that waits, or a webhook that failed.
     """
 
     project: str | None = None
@@ -241,6 +243,7 @@ class JobFilter:
     account: str | None = None
     endpoint_id: str | None = None
     text: str | None = None
+    waits: Thing | None = None
     oldest_first: bool = False
 
 

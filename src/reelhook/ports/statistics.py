@@ -1,5 +1,6 @@
 """Numbers about jobs, deliveries and accounts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -7,6 +8,7 @@ from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.event import Instant
 from reelhook.domain.price import Price
 from reelhook.domain.waiting import Waiting
+from reelhook.domain.worker import WorkerLeases
 from reelhook.ports.coordination import AccountRecord, AccountStatusReads, PauseStore
 
 
@@ -87,6 +89,10 @@ class StatisticsStore(Protocol):
 
 class OperationsStore(StatisticsStore, PauseStore, AccountStatusReads, Protocol):
     """Reads and writes for operators."""
+
+    async def workers(self) -> Sequence[WorkerLeases]:
+        """Return the workers with their leases, and the leases that nobody holds."""
+        ...
 
     async def probe(self) -> None:
         """Write a row that no one reads. Raises `StoreError` or `CommitUnknownError`."""

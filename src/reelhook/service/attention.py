@@ -6,6 +6,7 @@ jobs: the oldest jobs of each account, and counts up to a limit.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from reelhook.domain.archive import ArchivedFile
 from reelhook.domain.budget_usage import usage
@@ -32,18 +33,32 @@ from reelhook.domain.causes.jobs import (
 from reelhook.domain.causes.webhooks import cause_of_receiver, cause_of_webhook
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
-from reelhook.ports import AttentionStore, Clock, HeldReceiver, JobsOfKind
+from reelhook.ports import (
+    ALL_JOBS,
+    AttentionStore,
+    Clock,
+    HeldReceiver,
+    JobFilter,
+    JobsOfKind,
+    JobStore,
+)
 from reelhook.service.cause_facts import CACHE_MILLISECONDS, CauseFacts, SharedFacts
+from reelhook.service.held_jobs import HeldJobs, held_jobs
+from reelhook.service.job_filters import check_filter
 
 PROJECTS_CACHED_MAX = 1000
 _OF_INSTALLATION = frozenset({CauseName.PAUSED, CauseName.STORE_SLOW, CauseName.NO_WORKER})
 """Causes that everybody sees, whether or not they hold up anything."""
 
 
+class CausesStore(AttentionStore, JobStore, Protocol):
+    """Reads what is held up, and the jobs themselves."""
+
+
 class Attention:
     """The causes, over one store."""
 
-    def __init__(self, store: AttentionStore, facts: CauseFacts, clock: Clock) -> None:
+    def __init__(self, store: CausesStore, facts: CauseFacts, clock: Clock) -> None:
         self._store = store
         self._facts = facts
         self._clock = clock
@@ -108,6 +123,28 @@ class Attention:
             state.job.id: _shown(caller, causes_of_job(shared.installation, state))
             for state in states
         }
+
+    async def jobs(
+        self,
+        caller: Caller,
+        cause: CauseName,
+        wanted: JobFilter = ALL_JOBS,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> HeldJobs:
+        """Return a page of the jobs that a cause holds up, newest first, with that cause of each.
+
+        Raises `InvalidRequestError` for a filter that no job can match, or a bad cursor.
+        """
+        caller.require(Scope.READ)
+        check_filter(wanted)
+        if caller.sees is not None:
+            wanted = replace(wanted, project=caller.sees)
+
+        async def causes_of(jobs: Sequence[Job]) -> Mapping[str, tuple[Cause, ...]]:
+            return await self.causes_of_jobs(caller, jobs)
+
+        return await held_jobs(self._store, causes_of, cause, wanted, limit, cursor)
 
     # -- all causes ---------------------------------------------------------------------------
 

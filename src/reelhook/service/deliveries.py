@@ -3,6 +3,7 @@
 from dataclasses import replace
 from random import Random
 
+from reelhook.core.signing import Signing
 from reelhook.core.wakeups import Signals
 from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Caller, Scope
@@ -13,21 +14,22 @@ from reelhook.domain.ids import new_id
 from reelhook.ports import (
     Clock,
     DeliveryFilter,
-    DeliveryLogStore,
     DeliveryPage,
     Resend,
     StoredDelivery,
     Undelivered,
 )
+from reelhook.service.sent_webhooks import SentAttempt, SentStore, SentWebhooks
 
 
 class Deliveries:
     """The record of deliveries, over one store."""
 
     def __init__(
-        self, store: DeliveryLogStore, signals: Signals, *, clock: Clock, random: Random
+        self, store: SentStore, signals: Signals, signing: Signing, *, clock: Clock, random: Random
     ) -> None:
         self._store = store
+        self._sent = SentWebhooks(store, signing)
         self._signals = signals
         self._clock = clock
         self._random = random
@@ -57,6 +59,13 @@ class Deliveries:
         caller.require(Scope.READ)
         await self._store.delivery(delivery_id, project=caller.sees)
         return await self._store.attempts(delivery_id, limit)
+
+    async def sent(self, caller: Caller, delivery_id: int) -> list[SentAttempt]:
+        """Return a delivery's newest attempts with their requests, newest first.
+
+        Raises `DeliveryNotFoundError`.
+        """
+        return await self._sent.of_delivery(caller, delivery_id)
 
     async def resend(
         self, caller: Caller, delivery_id: int, sequence: int | None = None

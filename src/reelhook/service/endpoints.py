@@ -90,6 +90,11 @@ class Endpoints:
             )
         return endpoint
 
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The names of the formats that an endpoint may have."""
+        return self._formats.names
+
     async def all(self, caller: Caller) -> list[Endpoint]:
         """Return the registered endpoints and the default ones, oldest first."""
         caller.require(Scope.READ)

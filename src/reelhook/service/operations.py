@@ -1,7 +1,7 @@
 """The operator's use cases: statistics, costs, pausing, and whether the database works."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reelhook.core.wakeups import Signals
@@ -13,7 +13,15 @@ from reelhook.domain.errors import CommitUnknownError, StoreError
 from reelhook.domain.event import Instant
 from reelhook.domain.price import Price
 from reelhook.domain.waiting import Waiting
-from reelhook.ports import AccountLoad, AccountRecord, Clock, CostLine, OperationsStore, RefusedJob
+from reelhook.domain.worker import WorkerLeases
+from reelhook.ports import (
+    AccountLoad,
+    AccountRecord,
+    Clock,
+    CostLine,
+    OperationsStore,
+    RefusedJob,
+)
 
 PROBE_VALID_MILLISECONDS = 5000
 """The validity of a probe of the database: health checks may come many times a second."""
@@ -149,6 +157,11 @@ class Operations:
             refused=load.refused,
             unread=status.reads,
         )
+
+    async def workers(self, caller: Caller) -> Sequence[WorkerLeases]:
+        """Return the workers with their leases, and the leases that nobody holds."""
+        caller.require(Scope.OPERATOR)
+        return await self._store.workers()
 
     async def costs(self, caller: Caller, since: Instant, until: Instant) -> list[CostLine]:
         """Return the costs of the jobs created in this period, by day, project, model and unit."""

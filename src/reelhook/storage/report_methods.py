@@ -1,7 +1,7 @@
 """The part of the store that reports: what happened of late, and what is held up."""
 
 from reelhook.storage.forwarding import Forwarding, reading
-from reelhook.storage.operations import activity, attention, held_files, held_webhooks
+from reelhook.storage.operations import activity, attention, held_files, held_webhooks, leases
 
 
 class ReportMethods(Forwarding):
@@ -17,6 +17,7 @@ class ReportMethods(Forwarding):
     last_arrival = reading(activity.last_arrival)
     latest_events = reading(activity.latest_events)
 
+    workers = reading(leases.workers)
     shared_state = reading(attention.shared_state)
     accounts_full = reading(attention.accounts_full)
     unfinished_jobs = reading(attention.unfinished)

@@ -342,6 +342,7 @@ class Store(ArchiveMethods, ReportMethods):
     delivery = reading(delivery_log.delivery)
     attempts = reading(delivery_log.attempts)
     undelivered = reading(delivery_log.undelivered)
+    sent_bodies = reading(delivery_log.sent_bodies)
     resend_one = writing(resends.resend_one)
     start_resend = writing(resends.start)
     resend = reading(resends.resend)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import file_digest
@@ -55,6 +56,11 @@ async def export(
     project_id = await project_id_of(settings, project)
     result = Exported(folder)
     total, done = await bytes_of_all(settings, project_id), 0
+    advance(done, total)
+
+    def written(size: int) -> None:
+        advance(done + size, total)
+
     try:
         await asyncio.to_thread(partial(folder.mkdir, parents=True, exist_ok=True))
         manifest = _known(folder / MANIFEST)
@@ -64,7 +70,7 @@ async def export(
                 if await asyncio.to_thread(_is_whole, folder / name, file):
                     result.skipped += 1
                 else:
-                    await _write(objects, file, folder / name)
+                    await _write(objects, file, folder / name, written)
                     result.written += 1
                 manifest[file.job_id] = _line(file, stored, name)
                 result.size += file.size or 0
@@ -96,16 +102,21 @@ def _is_whole(path: Path, file: ArchivedFile) -> bool:
         return file_digest(opened, "sha256").hexdigest() == file.sha256
 
 
-async def _write(objects: Objects, file: ArchivedFile, path: Path) -> None:
+async def _write(
+    objects: Objects, file: ArchivedFile, path: Path, written: Callable[[int], None]
+) -> None:
     """Write a file under a name of its own first, so that half a file never looks whole.
 
     Raises `ObjectStoreError` if the object is not the one that was stored.
     """
     part = path.with_name(f"{path.name}{PART}")
+    size = 0
     async with objects.open(file.key or "") as found:
         with part.open("wb") as opened:
             async for chunk in found.chunks:
                 await asyncio.to_thread(opened.write, chunk)
+                size += len(chunk)
+                written(size)
     if not await asyncio.to_thread(_is_whole, part, file):
         part.unlink()
         raise ObjectStoreError(objects.name, f"{file.key} is damaged: its hash has changed")

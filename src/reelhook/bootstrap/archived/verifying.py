@@ -89,6 +89,7 @@ async def verify(
     unnamed = await _objects(objects)  # first: what is stored afterwards is not missing
     total, done, files = await bytes_of_all(settings), 0, 0
     findings: list[ObjectFinding] = []
+    advance(done, total)
 
     def read(chunk: bytes) -> None:
         nonlocal done

@@ -103,6 +103,15 @@ class CauseName(StrEnum):
         return _HARM[self]
 
     @property
+    def things(self) -> "Thing | None":
+        """The kind of thing that it holds up; None: nothing that exists, but new jobs."""
+        if self in {CauseName.EXPIRING, CauseName.ARCHIVE_PAUSED}:
+            return Thing.FILES
+        if self is CauseName.OVER_BUDGET:
+            return None
+        return Thing.WEBHOOKS if self.harm is Harm.WEBHOOKS else Thing.JOBS
+
+    @property
     def rank(self) -> int:
         """Its place among all causes, the worst first."""
         return _RANK[self]

@@ -13,6 +13,7 @@ from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import sequence_of
 from reelhook.doors.context import Context, ContextOf
 from reelhook.doors.event_stream import HEARTBEAT_SECONDS, EventStream
+from reelhook.doors.fields import Text
 from reelhook.doors.limits import StreamSlots
 from reelhook.doors.policy import KeyRoute, needs
 from reelhook.gateway import StoredEvent
@@ -31,7 +32,7 @@ _NOT_FOR_BROWSERS = frozenset({"providerVideoUrl", "contentExpiresAt"})
 @needs(Scope.READ, one_job="jobIds")
 async def stream(
     context: ContextOf,
-    job_ids: Annotated[str, Query(alias="jobIds")],
+    job_ids: Annotated[Text, Query(alias="jobIds")],
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> StreamingResponse:
     """Stream the changes of these jobs, comma-separated. Each job's latest event comes first.

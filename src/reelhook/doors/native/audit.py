@@ -11,7 +11,7 @@ from reelhook.domain.audit import Action, AuditEntry
 from reelhook.domain.caller import Scope
 from reelhook.domain.event import iso
 from reelhook.doors.context import ContextOf
-from reelhook.doors.fields import Schema, Time, instant
+from reelhook.doors.fields import Schema, Text, Time, instant
 from reelhook.doors.policy import KeyRoute, needs
 from reelhook.gateway import AuditFilter
 
@@ -52,7 +52,7 @@ class AuditResponse(Schema):
 async def audit(
     context: ContextOf,
     action: Action | None = None,
-    target: Annotated[str | None, Query(description="The id of what was changed")] = None,
+    target: Annotated[Text | None, Query(description="The id of what was changed")] = None,
     since: Annotated[Time | None, Query(description="Changes since then")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: Annotated[int | None, Query(ge=1, le=ENTRY_ID_MAX)] = None,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from reelhook.domain.caller import Scope
 from reelhook.doors.context import ContextOf
-from reelhook.doors.fields import instant
+from reelhook.doors.fields import Text, instant
 from reelhook.doors.native.delivery_schemas import (
     DELIVERY_ID_MAX,
     AttemptsResponse,
@@ -51,8 +51,8 @@ async def feed(
 async def list_deliveries(
     context: ContextOf,
     state: State | None = None,
-    job_id: Annotated[str | None, Query(alias="jobId")] = None,
-    endpoint_id: Annotated[str | None, Query(alias="endpointId")] = None,
+    job_id: Annotated[Text | None, Query(alias="jobId")] = None,
+    endpoint_id: Annotated[Text | None, Query(alias="endpointId")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: Annotated[int | None, Query(ge=1, le=DELIVERY_ID_MAX)] = None,
 ) -> DeliveriesResponse:

@@ -20,38 +20,16 @@ from reelhook.domain.endpoint import (
 from reelhook.domain.errors import BadKeyError
 from reelhook.domain.event import iso, maybe_iso
 from reelhook.domain.signature import standard_key
+from reelhook.doors.endpoint_headers import headers_refusal
 from reelhook.doors.fields import ChosenProject, Schema, ShortText, Text, is_absent
 from reelhook.gateway import EndpointFields
 
-HEADERS_MAX = 20
 SECRET_CHARACTERS_MIN = 16
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-_HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,1024}")
 _SECRET = re.compile(r"[!-~]+")
-_OURS = re.compile(
-    r"(webhook-.*|x-signature|x-timestamp|x-ai-gateway-(signature|idempotency-key)|host|content-.*|user-agent|connection|keep-alive"
-    r"|transfer-encoding|te|trailer|upgrade|expect|proxy-.*)",
-    re.IGNORECASE,
-)
-
-
-def _header_refusal(name: str, value: str) -> str | None:
-    if not _HEADER_NAME.fullmatch(name):
-        return f"must have header names of letters, digits and hyphens, not {name!r}"
-    if _OURS.fullmatch(name):
-        return f"must not have {name}: reelhook sets it"
-    if not _HEADER_VALUE.fullmatch(value):
-        return f"must give {name} at most 1024 visible ASCII characters"
-    return None
 
 
 def _headers(headers: dict[str, str]) -> dict[str, str]:
-    refusals = (_header_refusal(name, value) for name, value in headers.items())
-    refusal = next(filter(None, refusals), None)
-    if len(headers) > HEADERS_MAX:
-        refusal = f"must be at most {HEADERS_MAX}"
-    elif len({name.lower() for name in headers}) < len(headers):
-        refusal = "must name each header once"
+    refusal = headers_refusal(headers)
     if refusal:
         raise PydanticCustomError("ours", "{refusal}", {"refusal": refusal})
     return headers

@@ -14,7 +14,7 @@ from reelhook.gateway import JobFilter
 _METADATA = "metadata."
 FILTERS = (
     *("status", "model", "code", "externalId", f"{_METADATA}NAME"),
-    *("createdAfter", "createdBefore"),
+    *("createdAfter", "createdBefore", "cause"),
 )
 _OTHER_PARAMETERS = frozenset({"limit", "cursor", "inDoubt", "project", "token"})
 

@@ -8,10 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from reelhook.domain.caller import Scope
+from reelhook.domain.causes.cause import CauseName
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.waiting import Waiting
 from reelhook.doors.causes import CauseResponse, maybe_cause
 from reelhook.doors.context import Context, ContextOf
+from reelhook.doors.fields import Text
 from reelhook.doors.native.job_filters import JobFilterOf
 from reelhook.doors.native.schemas import (
     AdoptBody,
@@ -69,21 +71,27 @@ async def list_jobs(
     context: ContextOf,
     wanted: JobFilterOf,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    cursor: str | None = None,
+    cursor: Text | None = None,
     in_doubt: Annotated[
         bool, Query(alias="inDoubt", description="Only those that a provider may or may not have")
     ] = False,
+    cause: Annotated[
+        CauseName | None, Query(description="Only those that this cause of waitingFor holds up")
+    ] = None,
 ) -> JobsResponse:
     """Return a page of jobs; `nextCursor` leads to the next one. `metadata.NAME=VALUE` lists the
-    jobs with this metadata. Jobs in doubt come oldest first, whatever their status.
+    jobs with this metadata. Jobs in doubt come oldest first, whatever their status. A page of a
+    `cause` may be short, or empty, and have a `nextCursor`.
     """
     gateway, caller = context.gateway, context.caller
     if in_doubt:
-        if replace(wanted, status=None) != ALL_JOBS:
+        if replace(wanted, status=None) != ALL_JOBS or cause is not None:
             raise InvalidRequestError(
                 "inDoubt", "inDoubt can't be combined with filters; leave them out"
             )
         page = await gateway.in_doubt.jobs(caller, limit, cursor)
+    elif cause is not None:
+        page = (await gateway.attention.jobs(caller, cause, wanted, limit, cursor)).page
     else:
         page = await gateway.jobs.jobs(caller, wanted, limit, cursor)
     reasons = await gateway.waiting.all_of(caller, [listed.job for listed in page.jobs])

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pydantic import Field
 
 from reelhook.domain.catalog import ModelRoute
+from reelhook.domain.media_limits import ImageLimits
 from reelhook.domain.model import Image
 from reelhook.domain.price import ModelPrice, Per, Price, rounded
 from reelhook.doors.fields import MaybeProject, Schema, is_absent, maybe_project
@@ -39,6 +40,16 @@ class PriceTableResponse(Schema):
     )
 
 
+class ImageLimitsResponse(Schema):
+    """The limits of a model on each image. null: no limit is known."""
+
+    side_min: int | None = Field(description="Pixels")
+    side_max: int | None
+    ratio_min: float | None = Field(description="The width divided by the height")
+    ratio_max: float | None
+    bytes_max: int | None
+
+
 class ModelResponse(Schema):
     """A model. null: no limit is known, and the provider decides; []: it takes none."""
 
@@ -61,6 +72,9 @@ class ModelResponse(Schema):
         description="References can't be combined with image or lastFrame"
     )
     prompt_characters_max: int | None
+    images: ImageLimitsResponse | None = Field(
+        None, exclude_if=is_absent, description="The limits on images; absent: none is known"
+    )
     prices: list[PriceTableResponse] = Field(description="[]: no price is known")
 
 
@@ -148,7 +162,20 @@ def model_response(model: ModelRoute) -> ModelResponse:
         reference_audios_max=limits.reference_audios_max,
         references_or_frames=limits.references_or_frames,
         prompt_characters_max=limits.prompt_characters_max,
+        images=_image_limits(limits.images),
         prices=_prices(model),
+    )
+
+
+def _image_limits(limits: ImageLimits | None) -> ImageLimitsResponse | None:
+    if limits is None:
+        return None
+    return ImageLimitsResponse(
+        side_min=limits.side_min,
+        side_max=limits.side_max,
+        ratio_min=limits.ratio_min,
+        ratio_max=limits.ratio_max,
+        bytes_max=limits.bytes_max,
     )
 
 

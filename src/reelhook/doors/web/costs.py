@@ -136,7 +136,7 @@ async def _csv(context: ContextOf) -> Response:
 
 def _plain(text: str) -> str:
     """Return a text that a spreadsheet takes for no formula."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
 
 
 router.add_api_route("/costs.csv", needs(Scope.READ)(_csv), methods=["GET"])

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from reelhook.domain.causes.cause import CauseName
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Status
+from reelhook.doors.web.forms import whole_number
 from reelhook.gateway import ALL_JOBS, JobFilter
 
 _WORD = re.compile(r"""\s*((?:"[^"]*"?|[^\s"])+)""")
@@ -17,10 +19,11 @@ _AGE = re.compile(r"([<>])=?(\d{1,6})(s|m|h|d)")
 _UNITS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _METADATA = "metadata."
 NAMES = (
-    *("status", "model", "account", "code", "age", "endpoint", "project", "external"),
+    *("status", "cause", "model", "account", "code", "age", "endpoint", "project", "external"),
     f"{_METADATA}NAME",
 )
 _DOUBT = "doubt"
+CAUSES = tuple(name.value for name in CauseName if name.things is not None)
 STATUSES = (*(status.value for status in Status), _DOUBT)
 TEXT_MAX = 255
 
@@ -37,11 +40,15 @@ class FilterError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ParsedFilter:
-    """A filter. `in_doubt`: only the jobs in doubt. `project` is an id or a name."""
+    """A filter. `in_doubt`: only the jobs in doubt. `project` is an id or a name.
+
+    `cause`: only the jobs that it holds up.
+    """
 
     wanted: JobFilter = ALL_JOBS
     project: str | None = None
     in_doubt: bool = False
+    cause: CauseName | None = None
 
 
 class _Word(NamedTuple):
@@ -74,7 +81,7 @@ def parse_filter(text: str, now: Instant) -> ParsedFilter:
         if len(found) > TEXT_MAX:
             raise FilterError(f"A text has at most {TEXT_MAX} characters", 0, len(text))
         parsed = replace(parsed, wanted=replace(parsed.wanted, text=found))
-    if parsed.in_doubt and parsed.wanted != ALL_JOBS:
+    if parsed.in_doubt and (parsed.wanted != ALL_JOBS or parsed.cause is not None):
         raise FilterError(f"status:{_DOUBT} can't be combined with others", 0, len(text))
     return parsed
 
@@ -116,6 +123,10 @@ def _words(text: str) -> Iterator[_Word]:
 def _with(parsed: ParsedFilter, word: _Word, now: Instant) -> ParsedFilter:
     if word.name == "project":
         return replace(parsed, project=word.value)
+    if word.name == "cause":
+        if word.value not in CAUSES:
+            raise word.wrong(f"{word.value} is no cause; they are {', '.join(CAUSES)}")
+        return replace(parsed, cause=CauseName(word.value))
     if word.name == "status":
         if word.value not in STATUSES:
             raise word.wrong(f"{word.value} is no status; they are {', '.join(STATUSES)}")
@@ -136,7 +147,10 @@ def _aged(wanted: JobFilter, word: _Word, now: Instant) -> JobFilter:
     match = _AGE.fullmatch(word.value)
     if match is None:
         raise word.wrong("age is like >10m or <2h, in s, m, h or d")
-    at = now - int(match[2]) * _UNITS[match[3]]
+    number = whole_number(match[2])
+    at = -1 if number is None else now - number * _UNITS[match[3]]
+    if at < 0:
+        raise word.wrong("age must be a time after 1970")
     if match[1] == ">":
         return replace(wanted, created_before=at)
     return replace(wanted, created_after=at)
@@ -154,4 +168,5 @@ _FIELDS: Mapping[str, Callable[[JobFilter, str], JobFilter]] = {
 
 def _example(name: str) -> str:
     examples = {"status": "failed", "age": ">10m", "model": "sora-2", "code": "moderation"}
+    examples["cause"] = CauseName.PROVIDER_SLOW.value
     return examples.get(name, "…")

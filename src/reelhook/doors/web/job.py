@@ -16,8 +16,10 @@ from reelhook.domain.request import VideoRequest
 from reelhook.domain.request_media import media_of
 from reelhook.doors.web.actions import Done, Result, action
 from reelhook.doors.web.attention import shown_cause
-from reelhook.doors.web.forms import Form, whole_number
+from reelhook.doors.web.delivery import delivery_number
+from reelhook.doors.web.forms import Form
 from reelhook.doors.web.pages import new_router, page
+from reelhook.doors.web.states import job_state
 from reelhook.doors.web.timeline import spans_of
 from reelhook.doors.web.view import View
 from reelhook.gateway import DeliveryFilter, StoredDelivery
@@ -41,7 +43,13 @@ class ShownDelivery:
     attempts: Sequence[Attempt]
 
 
-@page(router, "/jobs/{job_id}", "job.html", idle_seconds=3)
+@page(
+    router,
+    "/jobs/{job_id}",
+    "job.html",
+    idle_seconds=3,
+    state_of=lambda values: job_state(values["job"]),
+)
 async def job(view: View) -> Mapping[str, Any]:
     """Return one job."""
     gateway, who, job_id = view.gateway, view.who, view.named("job_id")
@@ -220,9 +228,7 @@ async def abandon(view: View, form: Form) -> Result:
 @action(router, "/jobs/{job_id}/resend/{delivery_id}", Scope.OPERATE, job)
 async def resend(view: View, form: Form) -> Result:
     """Send the newest event of a delivery again."""
-    delivery_id = whole_number(view.named("delivery_id"))
-    if delivery_id is None:
-        raise InvalidRequestError("delivery_id", "There is no such delivery")
+    delivery_id = delivery_number(view.named("delivery_id"))
     await view.gateway.deliveries.resend(view.who, delivery_id)
     return _back(view, "resent")
 

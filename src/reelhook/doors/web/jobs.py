@@ -1,19 +1,29 @@
 """The list of jobs, with its filter box and actions on several jobs."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from reelhook.domain.caller import Caller, Scope
+from reelhook.domain.causes.cause import Cause
 from reelhook.domain.errors import InvalidRequestError, ReelhookError
 from reelhook.domain.event import iso
-from reelhook.doors.web.actions import Done, Result, action
+from reelhook.doors.web.actions import Done, Result, Shown, action
 from reelhook.doors.web.attention import shown_cause
-from reelhook.doors.web.filters import STATUSES, FilterError, ParsedFilter, parse_filter, with_word
+from reelhook.doors.web.filters import (
+    CAUSES,
+    STATUSES,
+    FilterError,
+    ParsedFilter,
+    parse_filter,
+    with_word,
+)
 from reelhook.doors.web.forms import Form, whole_number
 from reelhook.doors.web.job import posters_of
+from reelhook.doors.web.matching import ACTIONS, MatchedJobs, carried_out, matched
 from reelhook.doors.web.pages import new_router, page
-from reelhook.doors.web.view import View
+from reelhook.doors.web.view import Banner, View
 from reelhook.gateway import JobPage
 
 router = new_router()
@@ -26,14 +36,15 @@ _NONE = JobPage((), None)
 @page(router, "/jobs", "jobs.html")
 async def jobs(view: View) -> Mapping[str, Any]:
     """Return a page of jobs."""
-    text = view.query("q") or ""
+    text = (view.form or {}).get("q") or view.query("q") or ""
     problem: FilterError | None = None
     parsed, found, news, who = ParsedFilter(), _NONE, 0, view.who
+    held: Mapping[str, Cause] = {}
     try:
         parsed = parse_filter(text, view.now)
         if parsed.project is not None:
             who = (await view.context.within(parsed.project)).caller
-        found = await _page(view, who, parsed)
+        found, held = await _page(view, who, parsed)
         news = await _news(view, who, parsed)
     except FilterError as error:
         problem = error
@@ -48,7 +59,7 @@ async def jobs(view: View) -> Mapping[str, Any]:
         newest = found.jobs[0].job.created_at if found.jobs else view.now
         view.anchors["newest"] = str(newest)
     listed = [one.job for one in found.jobs]
-    causes = await view.gateway.attention.of_jobs(who, listed)
+    causes = held or await view.gateway.attention.of_jobs(who, listed)
     return {
         "jobs": found.jobs,
         "text": text,
@@ -58,33 +69,58 @@ async def jobs(view: View) -> Mapping[str, Any]:
         "posters": await posters_of(view, who, listed),
         "causes": {job_id: shown_cause(one, who) for job_id, one in causes.items()},
         "statuses": STATUSES,
+        "cause_names": CAUSES,
         "running": running,
         "chosen": _chosen(parsed),
         "with_word": with_word,
         "news": f"{news}+" if news >= NEWS_MAX else str(news or ""),
         "command": _command(parsed),
+        "actions": {name: one for name, one in ACTIONS.items() if who.allows(one.scope)},
+        "matched": await _matched(view, who, parsed) if problem is None else None,
     }
 
 
-async def _page(view: View, who: Caller, parsed: ParsedFilter) -> JobPage:
+async def _page(
+    view: View, who: Caller, parsed: ParsedFilter
+) -> tuple[JobPage, Mapping[str, Cause]]:
+    """Return a page of jobs, with the causes that it was filtered by."""
     cursor = view.query("cursor")
     if parsed.in_doubt:
-        return await view.gateway.in_doubt.jobs(who, PAGE_JOBS, cursor)
+        return await view.gateway.in_doubt.jobs(who, PAGE_JOBS, cursor), {}
     wanted = parsed.wanted
     newest = _newest(view)
     if newest is not None and wanted.created_before is None:
         # An open page keeps its rows: newer jobs are only counted.
         wanted = replace(wanted, created_before=newest + 1)
-    return await view.gateway.jobs.jobs(who, wanted, PAGE_JOBS, cursor)
+    if parsed.cause is not None:
+        attention = view.gateway.attention
+        held = await attention.jobs(who, parsed.cause, wanted, PAGE_JOBS, cursor)
+        return held.page, held.causes
+    return await view.gateway.jobs.jobs(who, wanted, PAGE_JOBS, cursor), {}
 
 
 async def _news(view: View, who: Caller, parsed: ParsedFilter) -> int:
     """Return the number of jobs that are newer than those of an open page."""
     newest = _newest(view)
-    if newest is None or parsed.in_doubt or view.query("cursor"):
+    if newest is None or parsed.in_doubt or parsed.cause is not None or view.query("cursor"):
         return 0
     newer = replace(parsed.wanted, created_after=max(newest, parsed.wanted.created_after or 0))
     return len((await view.gateway.jobs.jobs(who, newer, NEWS_MAX)).jobs)
+
+
+async def _matched(view: View, who: Caller, parsed: ParsedFilter) -> MatchedJobs | None:
+    """Return the jobs that the action is for which the page asks about, if it does."""
+    action = (view.form or {}).get("action") or view.query("all")
+    if (
+        view.live
+        or action is None
+        or action not in ACTIONS
+        or not who.allows(ACTIONS[action].scope)
+    ):
+        return None
+    with contextlib.suppress(InvalidRequestError):  # the banner has it, or nothing matches
+        return await matched(view, who, parsed, action)
+    return None
 
 
 def _newest(view: View) -> int | None:
@@ -103,6 +139,7 @@ def _command(parsed: ParsedFilter) -> str:
     wanted = parsed.wanted
     options: Sequence[tuple[str, str | None]] = (
         ("--status", None if wanted.status is None else wanted.status.value),
+        ("--cause", parsed.cause),
         ("--model", wanted.model),
         ("--code", wanted.code),
         ("--external-id", wanted.external_id),
@@ -143,3 +180,25 @@ async def act_on_selected(view: View, form: Form) -> Result:
     return Done(
         view.to("jobs", q=form.get("q")), "canceled" if form.get("do") == "cancel" else "checked"
     )
+
+
+@action(router, "/jobs/matching", Scope.SUBMIT, jobs)
+async def act_on_matching(view: View, form: Form) -> Result:
+    """Act on all jobs that match, if their number was typed."""
+    name = form.get("action", "")
+    if name not in ACTIONS:
+        raise InvalidRequestError("action", "Choose one of the actions")
+    view.who.require(ACTIONS[name].scope)
+    text = form.get("q", "")
+    try:
+        parsed = parse_filter(text, view.now)
+    except FilterError as error:
+        raise InvalidRequestError("q", error.message) from None
+    who = view.who
+    if parsed.project is not None:
+        who = (await view.context.within(parsed.project)).caller
+    found = await matched(view, who, parsed, name)
+    if form.get("count", "").strip() != str(len(found.jobs)):
+        message = f"{len(found.jobs)} jobs match now. Type that number to go on"
+        raise InvalidRequestError("count", message)
+    return Shown(Banner(await carried_out(view, who, found)))

@@ -11,6 +11,7 @@ DONE = {
     "endpoint_made": "The endpoint is registered.",
     "endpoint_enabled": "The endpoint is enabled. Waiting events are sent first.",
     "endpoint_disabled": "The endpoint is disabled. Its events wait until you enable it.",
+    "endpoint_changed": "The settings are changed. Events that wait keep their bodies.",
     "endpoint_removed": "The endpoint and its waiting events are removed.",
     "paused": "Watching is paused in every process, until it is resumed.",
     "resumed": "Watching goes on.",

@@ -13,29 +13,39 @@ from reelhook.doors.policy import PageRoute, needs
 from reelhook.doors.web.live import polled, streamed
 from reelhook.doors.web.messages import DONE
 from reelhook.doors.web.rendering import Part, rendered, respond
+from reelhook.doors.web.states import State
 from reelhook.doors.web.view import Banner, View, view_of
 
 Load = Callable[[View], Awaitable[Mapping[str, Any]]]
+StateOf = Callable[[Mapping[str, Any]], State]
 IDLE_SECONDS = 10.0
 """The pause between two looks at a page that nothing is known to have changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class DashboardPage:
-    """A page of the dashboard. `idle_seconds`: see `IDLE_SECONDS`."""
+    """A page of the dashboard. `idle_seconds`: see `IDLE_SECONDS`.
+
+    `state_of` returns the state of the thing that the page is about, from what it shows.
+    """
 
     path: str
     template: str
     load: Load
     idle_seconds: float = IDLE_SECONDS
+    state_of: StateOf | None = None
 
     async def parts(self, view: View) -> list[Part]:
         """Return the parts that are replaced while the page is open."""
         return rendered(view, self.template, await self.load(view))[1]
 
     async def shown(self, view: View, status: int = 200) -> Response:
-        """Return the response with the page as it is now."""
-        return respond(view, self.template, await self.load(view), status)
+        """Return the response with the page as it is now. A conflict names the present state."""
+        values = await self.load(view)
+        if status == 409 and self.state_of is not None and view.banner is not None:
+            text = f"{view.banner.text.rstrip('.')}. State now: {self.state_of(values).word}."
+            view.banner = replace(view.banner, text=text)
+        return respond(view, self.template, values, status)
 
 
 def new_router() -> APIRouter:
@@ -50,11 +60,12 @@ def page(
     scope: Scope = Scope.READ,
     *,
     idle_seconds: float = IDLE_SECONDS,
+    state_of: StateOf | None = None,
 ) -> Callable[[Load], DashboardPage]:
     """Declare a page by the function that reads what it shows."""
 
     def declare(load: Load) -> DashboardPage:
-        declared = DashboardPage(path, template, load, idle_seconds)
+        declared = DashboardPage(path, template, load, idle_seconds, state_of)
 
         async def show(context: ContextOf) -> Response:
             match context.request.query_params.get("live"):

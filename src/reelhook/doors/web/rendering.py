@@ -32,6 +32,7 @@ _FILTERS: Mapping[str, Callable[..., Any]] = {
     "cost": texts.cost,
     "millionths": texts.millionths,
     "pretty": texts.pretty_json,
+    "lines": texts.header_lines,
     "breakable": texts.breakable,
     "clock": texts.clock_text,
     "job_state": states.job_state,
@@ -87,6 +88,13 @@ def _environment() -> Environment:
     environment.globals["capped"] = texts.capped
     environment.globals["version"] = reelhook.__version__
     return environment
+
+
+def compile_templates() -> None:
+    """Compile all templates, which takes tens of milliseconds. It may run in any thread."""
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
 
 
 def rendered(site: Site, template: str, values: Mapping[str, Any]) -> tuple[str, list[Part]]:

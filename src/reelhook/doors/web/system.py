@@ -1,28 +1,58 @@
 """The installation: the watcher, its pauses, the latest changes by people, and versions."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from reelhook.domain.audit import AuditEntry
 from reelhook.domain.caller import Scope
-from reelhook.doors.web.actions import Done, Result, action
+from reelhook.domain.errors import InvalidRequestError
+from reelhook.domain.event import Instant
+from reelhook.domain.worker import WorkerLeases
+from reelhook.doors.context import CheckResult
+from reelhook.doors.web.actions import Done, Result, Shown, action
 from reelhook.doors.web.forms import Form
 from reelhook.doors.web.pages import new_router, page
-from reelhook.doors.web.view import View
+from reelhook.doors.web.view import Banner, View
 from reelhook.gateway import AuditFilter
 
 router = new_router()
 ENTRIES = 30
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """The findings of the last check of this process, and its time."""
+
+    at: Instant
+    findings: Sequence[CheckResult]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownWorker:
+    """A worker and its leases; `worker` None: the leases that nobody holds."""
+
+    worker: str | None
+    alive: bool
+    accounts: Sequence[str]
+    lanes: int
+    others: Sequence[str]
+
+
+_EXAMINED: WeakKeyDictionary[object, Examined] = WeakKeyDictionary()
+
+
 @page(router, "/system", "system.html")
 async def system(view: View) -> Mapping[str, Any]:
     """Return the state of the installation, as far as the caller may see it."""
     gateway, who = view.gateway, view.who
-    watcher = None
-    if who.allows(Scope.OPERATOR) and not view.one_project:
+    watcher, workers = None, list[WorkerLeases]()
+    is_operator = who.allows(Scope.OPERATOR) and not view.one_project
+    if is_operator:
         watcher, _ = await gateway.operations.accounts(who)
+        workers = list(await gateway.operations.workers(who))
     entries: tuple[tuple[int, AuditEntry], ...] = ()
     if who.allows(Scope.ADMIN):
         entries = (await gateway.audit.page(who, AuditFilter(), ENTRIES)).entries
@@ -36,7 +66,30 @@ async def system(view: View) -> Mapping[str, Any]:
         "needs_key": view.has_session,
         "shared": view.options.access.shared,
         "archiving": gateway.content.archiving,
+        "workers": [_shown_worker(one) for one in workers],
+        "may_examine": view.options.examine is not None and is_operator,
+        "examined": _EXAMINED.get(view.request.app) if is_operator else None,
     }
+
+
+def _shown_worker(one: WorkerLeases) -> ShownWorker:
+    accounts = [lease.partition(":")[2] for lease in one.leases if lease.startswith("account:")]
+    lanes = sum(lease.startswith("lane:") for lease in one.leases)
+    others = [lease for lease in one.leases if not lease.startswith(("account:", "lane:"))]
+    return ShownWorker(one.worker, one.alive, accounts, lanes, others)
+
+
+@action(router, "/system/doctor", Scope.OPERATOR, system)
+async def examine(view: View, form: Form) -> Result:
+    """Check the installation, as `reelhook doctor` does. It changes nothing."""
+    if view.options.examine is None:
+        raise InvalidRequestError("doctor", "This server can't run it; use `reelhook doctor`")
+    findings = await view.options.examine()
+    _EXAMINED[view.request.app] = Examined(view.options.clock.now(), findings)
+    wrong = sum(finding.verdict != "ok" for finding in findings)
+    if not wrong:
+        return Shown(Banner(f"All {len(findings)} checks found nothing wrong"))
+    return Shown(Banner(f"{wrong} of {len(findings)} checks found something", "bad"))
 
 
 @action(router, "/system/pause", Scope.OPERATOR, system)

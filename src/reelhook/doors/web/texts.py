@@ -1,6 +1,7 @@
 """Numbers, times and amounts as pages show them."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -124,6 +125,11 @@ def pretty_json(text: bytes | str | dict[str, Any]) -> str:
     except ValueError:
         return text.decode(errors="replace") if isinstance(text, bytes) else str(text)
     return json.dumps(parsed, indent=2, ensure_ascii=False)
+
+
+def header_lines(headers: Mapping[str, str]) -> str:
+    """Return headers as they are written in a request."""
+    return "\n".join(f"{name}: {text}" for name, text in headers.items())
 
 
 def capped(count: int, most: int) -> str:

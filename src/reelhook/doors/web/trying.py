@@ -9,6 +9,7 @@ from reelhook.domain.caller import Scope
 from reelhook.domain.catalog import ModelRoute
 from reelhook.domain.errors import InvalidRequestError, ReelhookError
 from reelhook.domain.request import VideoRequest, check_file
+from reelhook.domain.upload import hash_of_upload
 from reelhook.doors.access import holder_of
 from reelhook.doors.web.actions import Done, Result, Shown, action
 from reelhook.doors.web.error_messages import page_message
@@ -116,9 +117,14 @@ def _curl(view: View, filled: Mapping[str, str]) -> str:
     )
 
 
-@action(router, "/try", Scope.SUBMIT, trying)
+@action(router, "/try", Scope.SUBMIT, trying, files=True)
 async def submit(view: View, form: Form) -> Result:
-    """Request the video. The form's mark is its idempotency key, so it is paid for once."""
+    """Request the video. The form's mark is its idempotency key, so it is paid for once.
+
+    A file for its image is uploaded first, and stays in the form by its id.
+    """
+    if (file := view.files.get("image_file")) is not None:
+        form = {**form, "image": (await view.gateway.uploads.add(view.who, file)).id}
     view.form = form
     filled = {name: form.get(name, "").strip() for name in _FIELDS}
     if form.get("do") == "price":
@@ -128,7 +134,7 @@ async def submit(view: View, form: Form) -> Result:
             Banner(estimate if isinstance(estimate, str) else "", "bad" if wrong else "good")
         )
     request = _request(filled)
-    if request.image is not None:
+    if request.image is not None and hash_of_upload(request.image) is None:
         check_file(request.image, "image", "image")
         await view.context.options.check_url(request.image, field="image", media=True)
     key = IdempotencyKey(

@@ -122,6 +122,8 @@ class View(Site):
     live: bool = False
     form: Mapping[str, str] | None = None
     """The form that was sent, so that a page that is shown again keeps what was typed."""
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """The files of the form."""
     anchors: dict[str, str] = field(default_factory=dict)
     """The values that its live updates need in addition: the place from which a list is counted."""
     page_path: str | None = None
@@ -143,8 +145,9 @@ class View(Site):
         return self.context.caller
 
     def query(self, name: str) -> str | None:
-        """Return a value of the query; None if it is missing or empty."""
-        return self.request.query_params.get(name) or None
+        """Return a value of the query; None if it is missing, or nothing that could be meant."""
+        value = self.request.query_params.get(name)
+        return value if value and "\0" not in value else None
 
     def named(self, name: str) -> str:
         """Return a parameter of the path."""

@@ -10,9 +10,16 @@ from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import iso
 from reelhook.domain.request import SHORT_CHARACTERS_MAX, check_text
 from reelhook.doors.web.actions import Done, Result, Shown, action
+from reelhook.doors.web.endpoint_settings import (
+    URL_CHARACTERS_MAX,
+    changed_fields,
+    settings_of,
+)
 from reelhook.doors.web.forms import Form, whole_number
 from reelhook.doors.web.pages import new_router, page
+from reelhook.doors.web.states import endpoint_state
 from reelhook.doors.web.tallies import webhook_figure
+from reelhook.doors.web.verifying import VERIFY_IN_JAVASCRIPT, VERIFY_IN_PYTHON
 from reelhook.doors.web.view import Banner, View
 from reelhook.gateway import DeliveryFilter, EndpointFields, percentiles
 
@@ -40,7 +47,13 @@ async def webhooks(view: View) -> Mapping[str, Any]:
     }
 
 
-@page(router, "/webhooks/{endpoint_id}", "endpoint.html", idle_seconds=3)
+@page(
+    router,
+    "/webhooks/{endpoint_id}",
+    "endpoint.html",
+    idle_seconds=3,
+    state_of=lambda values: endpoint_state(values["endpoint"]),
+)
 async def endpoint(view: View) -> Mapping[str, Any]:
     """Return one endpoint with its newest deliveries."""
     gateway, who, endpoint_id = view.gateway, view.who, view.named("endpoint_id")
@@ -64,6 +77,9 @@ async def endpoint(view: View) -> Mapping[str, Any]:
         "states": STATES,
         "periods": PERIODS,
         "registered": one.kind is EndpointKind.REGISTERED,
+        "settings": settings_of(view, one),
+        "python": VERIFY_IN_PYTHON,
+        "javascript": VERIFY_IN_JAVASCRIPT,
         "events": sorted(event.value for event in one.events),
         "previous_until": one.previous_until if one.honoured_previous(view.now) else None,
     }
@@ -73,7 +89,7 @@ async def endpoint(view: View) -> Mapping[str, Any]:
 async def register(view: View, form: Form) -> Result:
     """Register an endpoint. Its secret is shown once."""
     url, about = form.get("url", "").strip(), form.get("description", "").strip()
-    check_text("url", url, 2048)
+    check_text("url", url, URL_CHARACTERS_MAX)
     if about:
         check_text("description", about, SHORT_CHARACTERS_MAX)
     await view.context.options.check_url(url, field="url")
@@ -110,6 +126,15 @@ async def send_test(view: View, form: Form) -> Result:
     """Send a test event, and show the response."""
     response = await view.gateway.endpoints.test(view.who, view.named("endpoint_id"))
     return Shown(Banner(_said(response), "good" if response.succeeded else "bad"))
+
+
+@action(router, "/webhooks/{endpoint_id}/change", Scope.OPERATE, endpoint)
+async def change(view: View, form: Form) -> Result:
+    """Change the settings. Events that wait keep the bodies that they have."""
+    endpoints, endpoint_id = view.gateway.endpoints, view.named("endpoint_id")
+    before = await endpoints.one(view.who, endpoint_id)
+    await endpoints.change(view.who, endpoint_id, await changed_fields(view, form, before))
+    return Done(view.to("webhooks", endpoint_id), "endpoint_changed")
 
 
 def _said(response: WebhookResponse) -> str:

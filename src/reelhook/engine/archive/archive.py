@@ -243,7 +243,8 @@ class Archive:
         if await self._record(done):
             self._posters.publish()
         elif await self._store.archived_file(file.job_id) is None:
-            await self._store.queue_object(found.key, self._clock.now())  # its job was deleted
+            # Its job was deleted meanwhile.
+            await self._store.delete_later([found.key], self._clock.now())
             self._removals.publish()
         return True
 
@@ -268,7 +269,10 @@ class Archive:
         if file.late:  # nobody waits for it: it completed before there was an archive
             recorded = await self._store.record_file(file, lease)
         else:
-            job = (await self._store.job(file.job_id)).job
+            try:
+                job = (await self._store.job(file.job_id)).job
+            except JobNotFoundError:  # it was deleted meanwhile
+                return False
             lost = archive_failed(job, reason, self._clock.now())
             recorded = await self._recording.record_after_end(lost, file, lease)
         if recorded:

@@ -15,6 +15,8 @@ RUN_SECONDS = 3600.0
 LOOK_SECONDS = 60.0
 """The interval at which removed objects are looked for; a deletion of a job wakes the loop."""
 RETRY_SECONDS = 30.0
+HELD_MILLISECONDS = 3600 * 1000
+"""The wait after the store refused to delete an object."""
 FILES = 100
 """The number of files that are removed at once."""
 
@@ -72,16 +74,29 @@ class Removing:
 
     async def tick(self) -> float | None:
         """Delete one batch; see `Loop`."""
-        keys = await self._store.objects_to_delete(self._clock.now(), FILES)
+        now = self._clock.now()
+        keys = await self._store.objects_to_delete(now, FILES)
         if not keys:
             return LOOK_SECONDS
-        try:
-            await self._objects.delete(keys)
-        except ObjectStoreError as error:
-            if not self._failing:
-                log.warning("archive.deletion_deferred", objects=len(keys), error=error.message)
-            self._failing = True
-            return RETRY_SECONDS
-        self._failing = False
-        await self._store.record_deleted(keys)
-        return PAUSE_SECONDS
+        deleted: list[str] = []
+        held: list[str] = []
+        failure: ObjectStoreError | None = None
+        for key in keys:
+            try:
+                await self._objects.delete([key])
+            except ObjectStoreError as error:
+                failure = error
+                if not error.refused:
+                    break
+                held.append(key)
+            else:
+                deleted.append(key)
+        if deleted:
+            await self._store.record_deleted(deleted)
+        if held:  # a lock on one object must not keep all others
+            await self._store.delete_later(held, now + HELD_MILLISECONDS)
+        if failure is not None and not self._failing:
+            objects = len(keys) - len(deleted)
+            log.warning("archive.deletion_deferred", objects=objects, error=failure.message)
+        self._failing = failure is not None
+        return PAUSE_SECONDS if failure is None or failure.refused else RETRY_SECONDS

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 FETCHES_AT_ONCE = 64
 PER_PROJECT_AT_ONCE = 48
-"""The rest is there for all other projects."""
+"""The most for one project; the other slots are left to all others."""
 PER_HOST_AT_ONCE = 4
 
 

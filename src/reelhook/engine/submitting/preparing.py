@@ -81,7 +81,7 @@ class Preparing:
         self._looked_at: Instant = 0
         """The time at which all waiting jobs were read last."""
         self._any_wait = False
-        """True if there have been any since then, themselves included."""
+        """True if that look, or one since then, has found any."""
         self._running: set[str] = set()
         self._trouble = ""
         """The last reason on this machine for which a job waits."""

@@ -31,8 +31,9 @@ from reelhook.providers.http.response import (
 from reelhook.providers.http.response_memory import UNREAD_BYTES, ResponseMemory
 
 CONNECT_SECONDS_MAX = 10.0
-LARGE_BYTES = 1024 * 1024
 """The time for the name look-up, the connection and the TLS handshake together."""
+LARGE_BYTES = 1024 * 1024
+"""A larger body is sent piece by piece."""
 
 
 @dataclass(slots=True)

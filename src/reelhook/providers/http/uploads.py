@@ -35,6 +35,7 @@ CONNECT_SECONDS_MAX = 10.0
 Unsent = NotSent | RateLimited | Refused
 """The outcomes of a paid call that was not made."""
 _FILE_REFUSED = frozenset({400, 413, 415, 422})
+_NO_SUCH_ROUTE = frozenset({404, 405, 501})
 _TEMPORARY = frozenset({408, 409, 425})
 _ENDINGS = {"image/jpeg": "jpg", "audio/mpeg": "mp3", "video/quicktime": "mov"}
 
@@ -47,6 +48,10 @@ class UploadError(Exception):
         self.outcome = outcome
 
 
+class NoUploadsError(Exception):
+    """The server has no API for uploads: a proxy in front of the provider, for example."""
+
+
 async def with_uploads(
     request: VideoRequest,
     inline_max: Mapping[str, int],
@@ -57,7 +62,7 @@ async def with_uploads(
 
     `inline_max` are the characters of the longest `data:` URI of each kind that is sent as it is.
     `upload` returns the address of a file, or raises `UploadError`. `timeout_seconds` limits all
-    uploads together.
+    uploads together. If the server has no API for uploads, the request is returned unchanged.
     """
     large = {
         name: file
@@ -73,6 +78,8 @@ async def with_uploads(
             for file in large.values():
                 if id(file) not in addresses:
                     addresses[id(file)] = await upload(file)
+    except NoUploadsError:
+        return request
     except UploadError as error:
         return error.outcome
     except TimeoutError:
@@ -100,12 +107,17 @@ class Uploader:
     now: Callable[[], float]
 
     async def ask(self, url: URL, headers: Mapping[str, str], content: Fields | FormData) -> Fields:
-        """POST to the provider's API, and return the response. Raises `UploadError`."""
+        """POST to the provider's API, and return the response.
+
+        Raises `UploadError`, or `NoUploadsError`.
+        """
         sent = dict(headers)
         if not isinstance(content, FormData):
             sent["Content-Type"] = "application/json"
         body = content if isinstance(content, FormData) else json.dumps(content).encode()
         response = await self._request(self.http, "POST", url, sent, body)
+        if response.status in _NO_SUCH_ROUTE:
+            raise NoUploadsError
         self._check(response)
         return response.fields()
 

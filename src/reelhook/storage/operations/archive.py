@@ -30,7 +30,10 @@ _UPDATE = (
 )
 _DUE = (
     f"SELECT {FILE} FROM archive WHERE account = ?1 AND state = 'waiting' AND due_at <= ?2"
-    " ORDER BY late, expires_at LIMIT ?3"
+    " AND late = {late} AND expires_at {expired} ?2 ORDER BY expires_at LIMIT ?3"
+)
+_DUE_IN_TURN = tuple(
+    _DUE.format(late=late, expired=expired) for late in ("FALSE", "TRUE") for expired in (">", "<=")
 )
 _FOREVER = 2**62
 """The stored time at which a file expires if none is known, so that an index orders the files."""
@@ -86,8 +89,12 @@ def of_jobs(job_ids: Sequence[str]) -> Operation[list[ArchivedFile]]:
 
 
 def due(account: str, now: Instant, limit: int) -> Operation[list[ArchivedFile]]:
-    """Return an account's files that are due: late ones last, the soonest to expire first."""
-    return [file_of(row) for row in (yield Statement(_DUE, (account, now, limit)))]
+    """Return an account's files that are due: late ones last, the soonest to expire first.
+
+    Those that have expired come after the others: they may be many, and most of them are gone.
+    """
+    turns = yield from concurrently([query(sql, (account, now, limit)) for sql in _DUE_IN_TURN])
+    return [file_of(row) for rows in turns for row in rows][:limit]
 
 
 def next_at(account: str, after: Instant) -> Operation[Instant | None]:

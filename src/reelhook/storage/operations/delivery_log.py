@@ -5,8 +5,8 @@ from typing import Any
 
 from reelhook.domain.delivery import Attempt, UndeliveredReason, WebhookResponse
 from reelhook.domain.errors import DeliveryNotFoundError
-from reelhook.ports import DeliveryFilter, DeliveryPage, StoredDelivery, Undelivered
-from reelhook.storage.operation import Operation, Statement
+from reelhook.ports import DeliveryFilter, DeliveryPage, SentBody, StoredDelivery, Undelivered
+from reelhook.storage.operation import Operation, Statement, concurrently, query
 from reelhook.storage.operations.rows import DELIVERY, DELIVERY_COLUMNS, delivery_of
 
 _ATTEMPT = (
@@ -17,6 +17,13 @@ _STORED_DELIVERY = f"""
 SELECT {DELIVERY}, CASE WHEN d.url = '' THEN e.url ELSE d.url END, {_ATTEMPT}
 FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id
 LEFT JOIN attempts a ON a.id = (SELECT max(l.id) FROM attempts l WHERE l.delivery_id = d.id)
+"""
+# A resend has the body that its first delivery had.
+_SENT = """
+SELECT e.sequence, e.id, coalesce(b.body, e.body), b.format, d.secret IS NOT NULL
+FROM deliveries d JOIN events e ON e.job_id = d.job_id AND e.sequence = ?2
+LEFT JOIN event_bodies b ON b.delivery_id = coalesce(d.resend_of, d.id) AND b.sequence = e.sequence
+WHERE d.id = ?1
 """
 _IDS = "SELECT d.id FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id"
 _STATES = {
@@ -68,6 +75,17 @@ def attempts(delivery_id: int, limit: int) -> Operation[list[Attempt]]:
         (delivery_id, limit),
     )
     return [_attempt(row) for row in rows]
+
+
+def sent_bodies(delivery_id: int, sequences: Sequence[int]) -> Operation[list[SentBody]]:
+    """Return the bodies that a delivery sends for these events; none of those that are removed."""
+    found = yield from concurrently([query(_SENT, (delivery_id, one)) for one in sequences])
+    return [
+        SentBody(sequence, event_id, body, body_format, own_secret=bool(own_secret))
+        for rows in found
+        for sequence, event_id, body, body_format, own_secret in rows
+        if body
+    ]
 
 
 def undelivered(delivery_id: int) -> Operation[list[Undelivered]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from reelhook.domain.causes.cause import Thing
 from reelhook.domain.errors import JobNotFoundError, UnknownCursorError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
@@ -100,6 +101,8 @@ def _scanned(wanted: JobFilter) -> Iterator[tuple[str, tuple[Any, ...]]]:
         # Changed, so that the index of the endpoint, which may have all jobs, is not used.
         sent = "SELECT 1 FROM deliveries d WHERE d.job_id = jobs.id AND d.endpoint_id || '' = {}"
         yield f"EXISTS ({sent})", (wanted.endpoint_id,)
+    if wanted.waits is not None:
+        yield _WAITS[wanted.waits], ()
     if wanted.text is not None:
         title = re.sub(r"([!%_])", r"!\1", wanted.text.lower())
         yield (
@@ -108,6 +111,13 @@ def _scanned(wanted: JobFilter) -> Iterator[tuple[str, tuple[Any, ...]]]:
         )
 
 
+_WAITS = {
+    Thing.JOBS: "status IN ('accepted', 'submitting', 'queued', 'processing')",
+    Thing.WEBHOOKS: "EXISTS (SELECT 1 FROM deliveries d WHERE d.job_id = jobs.id"
+    " AND (d.due_at IS NOT NULL OR d.outcome || '' = 'exhausted'))",
+    Thing.FILES: "EXISTS (SELECT 1 FROM archive f WHERE f.job_id = jobs.id"
+    " AND f.state || '' = 'waiting')",
+}
 _COUNTED_MAX = 5000
 _LABELLED = (
     "(SELECT name AS label, value AS text, created_at AS labelled_at, job_id AS labelled_id,"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from reelhook.domain.worker import WorkerLeases
 from reelhook.ports import SEEN_MILLISECONDS_MAX, Lease
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations import client_calls
@@ -12,6 +13,22 @@ _RENEW = (
     "UPDATE leases SET lease_until = now_ms() + ?2 WHERE owner = ?1 AND id LIKE ?3"
     " AND lease_until > 0"
 )
+
+
+def workers() -> Operation[list[WorkerLeases]]:
+    """Return the workers with their leases, and the leases that nobody holds."""
+    seen = yield Statement("SELECT id, seen_until > now_ms() FROM workers ORDER BY id")
+    rows = yield Statement("SELECT id, owner, lease_until > now_ms() FROM leases ORDER BY id")
+    held: dict[str | None, list[str]] = {}
+    for lease_id, owner, good in rows:
+        held.setdefault(owner if good else None, []).append(lease_id)
+    alive = {worker: bool(is_alive) for worker, is_alive in seen}
+    found = [
+        WorkerLeases(worker, alive.get(worker, False), tuple(held.get(worker, ())))
+        for worker in sorted({*alive, *(one for one in held if one is not None)})
+    ]
+    free = tuple(held.get(None, ()))
+    return [*found, WorkerLeases(None, alive=False, leases=free)] if free else found
 
 
 def free_leases() -> Operation[None]:

@@ -32,6 +32,10 @@ _LIMITS = (
     " WHERE archive_keep_days IS NOT NULL OR archive_bytes_max IS NOT NULL"
 )
 _QUEUE = "INSERT INTO removed_objects (key, due_at) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING"
+_QUEUE_AT = (
+    "INSERT INTO removed_objects (key, due_at) VALUES (?1, ?2)"
+    " ON CONFLICT (key) DO UPDATE SET due_at = excluded.due_at"
+)
 _OBJECTS = (
     "SELECT job_id, key, poster_key, poster_state FROM archive WHERE state = 'stored'"
     " AND job_id IN ({}) ORDER BY job_id /*pg FOR UPDATE */"
@@ -118,15 +122,15 @@ def release(job_ids: Sequence[str], now: Instant) -> Operation[None]:
         yield StatementBatch(tuple(Statement(_QUEUE, one) for one in queued))
 
 
-def queue(key: str, due_at: Instant) -> Operation[None]:
-    """Queue an object that no file names."""
-    yield Statement(_QUEUE, (key, due_at))
-
-
 def forget_file(job_id: str, now: Instant) -> Operation[None]:
     """Remove a job's file together with what is known of it."""
     yield from release([job_id], now)
     yield Statement("DELETE FROM archive WHERE job_id = ?1", (job_id,))
+
+
+def later(keys: Sequence[str], at: Instant) -> Operation[None]:
+    """Queue objects that no row names, or that are queued already, for that time."""
+    yield StatementBatch(tuple(Statement(_QUEUE_AT, (key, at)) for key in keys))
 
 
 def is_kept(key: str) -> Statement:

@@ -138,6 +138,7 @@
   let paused = false;
   let failures = 0;
   let polling = null;
+  let lostAt = null;
   const say = (name, words) => {
     if (!state || state.dataset.state === name) return;
     state.dataset.state = name;
@@ -159,6 +160,7 @@
     else connect();
   };
   const poll = () => {
+    say("polling", `read every 5 s, no stream since ${lostAt}`);
     const address = main.dataset.live.replace("live=stream", "live=poll");
     htmx.ajax("GET", address, { source: main, swap: "none" });
   };
@@ -168,16 +170,28 @@
       const { status } = event.detail.connection;
       if (status === 401 || status === 303) { location.reload(); return; }
       failures = 0;
+      lostAt = null;
       clearInterval(polling);
       polling = null;
       say("live", "live");
     });
-    document.addEventListener("htmx:sse:error", (event) => {
-      if (event.detail.status === 401) { location.reload(); return; }
+    const lost = (status) => {
+      if (status === 401) { location.reload(); return; }
       failures += 1;
-      say("lost", `reconnecting since ${clock()}`);
+      lostAt = lostAt || clock();
+      if (!polling) say("lost", `reconnecting since ${lostAt}`);
       if (failures >= 3 && !polling) polling = setInterval(poll, 5000);
-    });
+    };
+    document.addEventListener("htmx:sse:error", (event) => lost(event.detail.status));
+    // htmx tries a stream again that broke, but not one that never stood.
+    for (const name of ["htmx:error", "htmx:response:error"]) {
+      document.addEventListener(name, (event) => {
+        if (event.target !== source) return;
+        lost(event.detail.ctx?.response?.status);
+        source.remove();
+        setTimeout(() => paused || connect(), Math.min(1000 * 2 ** failures, 10000));
+      });
+    }
     document.addEventListener("htmx:after:swap", () => { revealed(); selection(); tick(); });
     connect();
   };
