@@ -80,6 +80,8 @@ class Preparing:
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
         self._looked_at: Instant = 0
         """The time at which all waiting jobs were read last."""
+        self._any_wait = False
+        """True if that look, or one since then, has found any."""
         self._running: set[str] = set()
         self._trouble = ""
         """The last reason on this machine for which a job waits."""
@@ -97,13 +99,15 @@ class Preparing:
         young = now - self._looked_at in range(round(LOOK_SECONDS * 1000))
         since = self._looked_at - YOUNG_MILLISECONDS if young else 0
         if not young:
-            self._looked_at = now
-        for job_id in await self._store.jobs_to_prepare(self._leased.id, since, JOBS_AT_ONCE):
+            self._looked_at, self._any_wait = now, False
+        waiting = await self._store.jobs_to_prepare(self._leased.id, since, JOBS_AT_ONCE)
+        self._any_wait = self._any_wait or bool(waiting)
+        for job_id in waiting:
             if job_id not in self._running:
                 self._running.add(job_id)
                 done = partial(self._running.discard, job_id)
                 self.tasks.spawn(self._prepare(job_id), done, job=job_id)
-        return LOOK_SECONDS if young or self._running else None
+        return LOOK_SECONDS if self._any_wait else None
 
     async def _prepare(self, job_id: str) -> None:
         references: dict[_Medium, str] = {}
