@@ -280,6 +280,7 @@ RULES: dict[str, Rule] = {
     },
     "uploads.add": of_no_project("a new file of the caller's project"),
     "uploads.placed": of_no_project("files of the caller's project; see test_uploads"),
+    "models.name_of": of_no_project("the job that is given"),
     "waiting.of": of_no_project("the job that is given; see test_an_accounts_responses"),
     "waiting.all_of": of_no_project("the jobs that are given"),
     "attention.all": own_things_only(lambda stage: stage.gateway.attention.all(OURS)),
@@ -432,12 +433,10 @@ LAST = (
 """Rules that change things of ours come last, in an order in which they don't disturb others."""
 PROCESS_WIDE = {
     "feed.stop",
-    "models.name_of",
     *(f"authentication.{name}" for name in ("key", "key_of_hash", "key_of_token", "lifetime")),
     *(f"authentication.{name}" for name in ("check_expiry", "forget", "key_required")),
 }
-"""Methods without a caller: those that find it, one that no door passes on, and one that is about a
-job which the caller has read."""
+"""Methods without a caller: those that find it, and one that no door passes on."""
 
 
 def use_cases() -> dict[str, bool]:

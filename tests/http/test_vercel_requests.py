@@ -47,7 +47,7 @@ async def test_an_upload_stands_for_a_file_by_its_id(tmp_path: Path) -> None:
         request = await request_of(server, reply.json()["operation"]["jobId"])
         assert hash_in(request.image or "") == sent.json()["id"].removeprefix("upload_")
         upload["url"] = f"upload_{'0' * 64}"
-        refused = await started(server, frameImages=[{"image": upload, "frameType": "last_frame"}])
+        refused = await started(server, image=upload)
         assert refused.status == 400
         assert "upload the file again" in refused.json()["error"]["message"]
 

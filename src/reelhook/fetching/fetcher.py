@@ -105,7 +105,8 @@ class MediaFetcher:
         """Fetch a file; see `MediaFetch.fetch`."""
         what = f"The {kind} at {origin_of(url)}"
         try:
-            spool = await asyncio.to_thread(self._open_spool)
+            # Not in a thread: the file of a fetch that is cancelled meanwhile would stay open.
+            spool = self._open_spool()
         except OSError as error:
             raise MediaUnavailableError(_unkept(what, error), ours=True) from error
         try:

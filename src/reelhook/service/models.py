@@ -57,12 +57,13 @@ class Models:
         caller.require(Scope.READ)
         return self._catalog
 
-    def name_of(self, job: Job) -> str:
+    def name_of(self, caller: Caller, job: Job) -> str:
         """Return a job's model as a request names it; empty if its provider chooses one.
 
-        A job that waits for its create may name none. It gets the only model of its server then, as
-        far as that is known. Sends nothing.
+        The caller has read the job. A job that waits for its create may name none. It gets the only
+        model of its server then, as far as that is known. Sends nothing.
         """
+        caller.require(Scope.READ)
         model, provider = job.model, self._providers.get(job.account)
         if not model and job.status is Status.ACCEPTED and provider is not None:
             prepared = provider.prepared(VideoRequest(prompt=""), job.id)

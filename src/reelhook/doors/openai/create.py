@@ -119,7 +119,7 @@ async def _created(
         # After an error of ours, a client would repeat a request that was accepted.
         now = context.options.clock.now()
         return accepted_video(created.job_id, request, body.labels, now)
-    return video_of(stored, context.gateway.models.name_of(stored.job))
+    return video_of(stored, context.gateway.models.name_of(context.caller, stored.job))
 
 
 def _format(body: OwnBody) -> str | None:

@@ -1,5 +1,6 @@
 """Videos: read one, list them, delete one."""
 
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -31,7 +32,7 @@ async def list_videos(
     """Return a page of the project's jobs, whichever door created them."""
     wanted = JobFilter(oldest_first=order == "asc")
     page = await context.gateway.jobs.jobs(context.caller, wanted, limit, _cursor(after))
-    name_of = context.gateway.models.name_of
+    name_of = partial(context.gateway.models.name_of, context.caller)
     videos = [listed_video(listed, name_of(listed.job)) for listed in page.jobs]
     return VideoPage(
         data=videos,
@@ -54,7 +55,7 @@ async def retrieve(video_id: str, context: ContextOf) -> JSONResponse:
     stored = await context.gateway.jobs.job(context.caller, job_id)
     await context.gateway.client_calls.used(context.caller, job_id)
     source = await context.gateway.remixes.source(context.caller, stored)
-    model = context.gateway.models.name_of(stored.job)
+    model = context.gateway.models.name_of(context.caller, stored.job)
     return video_response(context, video_of(stored, model, source))
 
 
