@@ -42,12 +42,12 @@ demo: $(VENV)/.run ## one job from request to webhook and MP4, no key needed
 	@$(BIN)/reelhook demo
 
 # A process for each part: the workers of one pytest would each load and collect all tests.
-PARTS := http engine storage
+PARTS := http engine storage providers cli
 PYTEST_PARTS := $(PARTS:%=pytest-%) pytest-others
 
 test: $(VENV)/.dev tests/javascript/node_modules/.done ## linters, types, import contract and the tests
 	@$(BIN)/python -m compileall -q src bench
-	@$(MAKE) --no-print-directory -j 5 $(PYTEST_PARTS) check
+	@$(MAKE) --no-print-directory -j 7 $(PYTEST_PARTS) check
 
 $(PARTS:%=pytest-%): pytest-%: $(VENV)/.dev
 	@TEST_PART=$* $(BIN)/python -m pytest -q tests/$*

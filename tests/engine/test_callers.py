@@ -1,6 +1,7 @@
 """Every use case takes a caller first, and looks at what it may do before anything else."""
 
 import inspect
+from contextlib import AbstractAsyncContextManager
 from dataclasses import fields
 from typing import Any, get_type_hints
 
@@ -53,6 +54,9 @@ async def called(function: Any, *arguments: Any) -> None:
     found = function(*arguments)
     if inspect.isawaitable(found):
         await found
+    elif isinstance(found, AbstractAsyncContextManager):
+        async with found:
+            pass
 
 
 async def test_nothing_is_done_for_a_caller_without_scopes(hook: Hook) -> None:
