@@ -41,8 +41,7 @@ NEVER_CARRIED_OUT = {
     "POST /api/projects/{project_id}/budgets/raise",
     "POST /api/keys/{key_id}/budgets/raise",
     "POST /providers/{provider}/webhook/{token}",
-    "POST /v4/ai/video-model",
-    "POST /v4/ai/video-model/start",
+    "GET /providers/files/{token}",
     "POST /v1/videos/edits",
     "POST /v1/videos/extensions",
     "POST /v1/videos/characters",
@@ -52,8 +51,13 @@ NEVER_CARRIED_OUT = {
 budget until a time to come, files that are files by their bytes, or an address that nobody can
 guess; or they only refuse. All others are carried out."""
 
-MAY_BE_TOO_EARLY = {"GET /api/sora/videos/{job_id}/poster"}
-"""Posters are made after the jobs have ended."""
+MAY_BE_REFUSED = {
+    "GET /api/sora/videos/{job_id}/poster",
+    "POST /v4/ai/video-model",
+    "POST /v4/ai/video-model/start",
+}
+"""Posters are made after the jobs have ended; few of the generated bodies fit the model they name.
+"""
 
 
 def check(response: Any) -> None:
@@ -162,7 +166,7 @@ async def test_no_request_made_from_the_document_breaks_the_server(tmp_path: Pat
         assert {200, 201, 202, 204, 400, 404, 409} <= set(statuses)
         assert all(status < 500 for status in statuses)
         refused = {label for label, one in counts.items() if min(one) >= 300}
-        assert refused - MAY_BE_TOO_EARLY == NEVER_CARRIED_OUT
+        assert refused - MAY_BE_REFUSED == NEVER_CARRIED_OUT
         assert (await server.get("/readyz")).status == 200
         assert not [line for line in server.logs if line["event"] == "http.failed"]
 
