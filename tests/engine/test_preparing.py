@@ -3,12 +3,13 @@
 import asyncio
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from aiohttp import AddrInfoType, web
-from engine_stage import LOOPBACK, Played, Stage, stage, until
+from engine_stage import LOOPBACK, Engine, Played, Stage, stage, until
 from engine_upstream import when
 from image_hosts import FOX, Respond, after, body, fetcher, image_host, redirect, status
 
@@ -40,6 +41,21 @@ def passing(here: Stage, condition: Callable[[], object]) -> Callable[[], object
         return condition()
 
     return look
+
+
+@asynccontextmanager
+async def fetching(folder: Path) -> AsyncIterator[tuple[Stage, Engine, str, asyncio.Event]]:
+    """Submit a job whose image host answers once the event is set; go on when it was asked."""
+    gate = asyncio.Event()
+    async with (
+        image_host(after(gate)) as host,
+        fetcher(folder) as fetch,
+        stage(folder) as here,
+        here.engine(fetch=fetch) as engine,
+    ):
+        job_id = await engine.submit("a fox", image=host.url)
+        await until(lambda: host.asked)
+        yield here, engine, job_id, gate
 
 
 async def test_an_image_is_fetched_once_and_sent_as_it_was_stored(tmp_path: Path) -> None:
@@ -146,15 +162,7 @@ async def test_a_project_that_waits_for_many_hosts_leaves_slots_to_others() -> N
 async def test_a_job_that_was_canceled_while_its_image_was_fetched_keeps_no_file(
     tmp_path: Path,
 ) -> None:
-    gate = asyncio.Event()
-    async with (
-        image_host(after(gate)) as host,
-        fetcher(tmp_path) as fetch,
-        stage(tmp_path) as here,
-        here.engine(fetch=fetch) as engine,
-    ):
-        job_id = await engine.submit("a fox", image=host.url)
-        await until(lambda: host.asked)
+    async with fetching(tmp_path) as (here, engine, job_id, gate):
         await engine.service.cancel(job_id)
         gate.set()
         await engine.settled()
@@ -191,15 +199,7 @@ async def test_without_a_fetcher_the_provider_gets_the_address(tmp_path: Path) -
 
 
 async def test_an_account_is_handed_over_without_waiting_for_a_slow_host(tmp_path: Path) -> None:
-    gate = asyncio.Event()
-    async with (
-        image_host(after(gate)) as host,
-        fetcher(tmp_path) as fetch,
-        stage(tmp_path) as here,
-        here.engine(fetch=fetch) as engine,
-    ):
-        job_id = await engine.submit("a fox", image=host.url)
-        await until(lambda: host.asked)
+    async with fetching(tmp_path) as (_, engine, job_id, _):
         async with asyncio.timeout(10):
             await engine.runner.remove([engine.loops["preparing"]], seconds=60)
         assert (await engine.job(job_id)).unprepared_since is not None
@@ -208,15 +208,7 @@ async def test_an_account_is_handed_over_without_waiting_for_a_slow_host(tmp_pat
 async def test_a_job_that_was_deleted_while_its_image_was_fetched_leaves_no_file(
     tmp_path: Path,
 ) -> None:
-    gate = asyncio.Event()
-    async with (
-        image_host(after(gate)) as host,
-        fetcher(tmp_path) as fetch,
-        stage(tmp_path) as here,
-        here.engine(fetch=fetch) as engine,
-    ):
-        job_id = await engine.submit("a fox", image=host.url)
-        await until(lambda: host.asked)
+    async with fetching(tmp_path) as (here, engine, job_id, gate):
         await engine.gateway.jobs.delete(OPERATOR, job_id)
         gate.set()
         await engine.settled()

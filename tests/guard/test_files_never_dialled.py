@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plain_provider import Plain
 
 from reelhook.domain.errors import ReelhookError
-from reelhook.domain.report import Reading, SubmitOutcome
-from reelhook.domain.request import VideoRequest
 from reelhook.fetching.fetcher import MediaFetcher
 from reelhook.guard.addresses import AddressPolicy
 from reelhook.guard.networks import IPAddress
 from reelhook.providers.http.file_access import FileAccess
-from reelhook.providers.http.provider import HttpProvider
 
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "webhooks" / "url_cases.json").read_text(encoding="utf-8")
@@ -33,23 +31,6 @@ ALLOWED = [case for case in CASES if case["allowed"] and case["url"].startswith(
 REDIRECTS = [case for case in CASES if "redirect" in case]
 PUBLIC = "93.184.215.14"
 START = "http://start.example.com/file"
-
-
-class Plain(HttpProvider):
-    """A provider whose files lie where its jobs say."""
-
-    name = "plain"
-
-    async def submit(
-        self,
-        request: VideoRequest,
-        may_send: Callable[[], bool],
-        callback_url: str | None = None,
-    ) -> SubmitOutcome:
-        raise NotImplementedError
-
-    async def get(self, provider_job_id: str) -> Reading:
-        raise NotImplementedError
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from declared_routes import routes_of
 from fastapi.routing import APIRoute
 from gateways import AT_ONCE, Gateway, Reply, gateway, until
 from receivers import receiver
@@ -164,14 +165,7 @@ _HELD = [Scope.READ, Scope.SUBMIT, Scope.OPERATE, Scope.ADMIN, Scope.OPERATOR]
 
 def routes() -> dict[str, APIRoute]:
     """Return every route of the API, by its method and path. Those of pages: see `tests/web`."""
-    return {
-        f"{method} {route.path}": route
-        for router in ROUTERS
-        if router not in PAGES
-        for route in router.routes
-        if isinstance(route, APIRoute)
-        for method in route.methods or ()
-    }
+    return routes_of(router for router in ROUTERS if router not in PAGES)
 
 
 @dataclass

@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 from aiohttp import web
+from plain_provider import Plain
 
 from providers.upstreams import Raw, Upstream, raw_upstream, upstream
 from reelhook.domain.errors import (
@@ -14,8 +15,6 @@ from reelhook.domain.errors import (
     ProviderError,
     SettingsError,
 )
-from reelhook.domain.report import Reading, SubmitOutcome
-from reelhook.domain.request import VideoRequest
 from reelhook.guard.addresses import LookUp
 from reelhook.guard.networks import IPAddress
 from reelhook.ports import Content
@@ -38,23 +37,6 @@ def resolving(*texts: str) -> LookUp:
         return [ip_address(text) for text in texts]
 
     return look_up
-
-
-class Plain(HttpProvider):
-    """A provider whose files lie where its jobs were finished with."""
-
-    name = "plain"
-
-    async def submit(
-        self,
-        request: VideoRequest,
-        may_send: Callable[[], bool],
-        callback_url: str | None = None,
-    ) -> SubmitOutcome:
-        raise NotImplementedError
-
-    async def get(self, provider_job_id: str) -> Reading:
-        raise NotImplementedError
 
 
 def provider_at(server: Upstream, files: FileAccess | None = None) -> Plain:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from browsing import Browsing, browsing, new_key
-from fastapi.routing import APIRoute
+from declared_routes import routes_of
 from gateways import AT_ONCE, Gateway, Reply, gateway, until
 from receivers import receiver
 
@@ -91,16 +91,6 @@ NAMED = [
 ]
 
 
-def page_routes() -> dict[str, APIRoute]:
-    return {
-        f"{method} {route.path}": route
-        for router in PAGES
-        for route in router.routes
-        if isinstance(route, APIRoute)
-        for method in route.methods or ()
-    }
-
-
 @dataclass
 class Stage:
     """A server with records of `default`, and a browser for every role."""
@@ -172,7 +162,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
 
 
 async def test_every_page_has_a_rule_and_declares_it() -> None:
-    found = page_routes()
+    found = routes_of(PAGES)
     assert set(found) == set(RULES), "decide who may use a new page, and write it into RULES"
     for label, route in found.items():
         need = need_of(route)

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from browsing import HTML, Browsing, browsing, buttons_in, new_key
-from fastapi.routing import APIRoute
+from declared_routes import routes_of
 from gateways import AT_ONCE, Gateway, gateway, until
 from gateways import settings as gateway_settings
 from receivers import receiver
@@ -31,16 +31,6 @@ ROLES = ("read", "submit", "operate", "admin", "operator")
 RANK = {role: rank for rank, role in enumerate(ROLES)}
 XSS = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'{{7*7}}"
 OPEN = {"/login", "/logout", "/theme"}
-
-
-def page_routes() -> dict[str, APIRoute]:
-    return {
-        f"{method} {route.path}": route
-        for router in PAGES
-        for route in router.routes
-        if isinstance(route, APIRoute)
-        for method in route.methods or ()
-    }
 
 
 class Stage:
@@ -83,20 +73,20 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
 
 
 async def test_every_page_needs_a_session_except_these() -> None:
-    routes = page_routes().values()
+    routes = routes_of(PAGES).values()
     policies = {one.path: one.policy for one in routes if isinstance(one, PolicyRoute)}
     assert {path for path, policy in policies.items() if policy is Policy.OPEN_PAGE} == OPEN
     assert policies["/static/{name}"] is Policy.OPEN
     assert {policies[path] for path in policies.keys() - OPEN - {"/static/{name}"}} == {Policy.PAGE}
 
 
-READ = [label for label, one in page_routes().items() if need_of(one) and label[:3] == "GET"]
-WRITE = [label for label, one in page_routes().items() if need_of(one) and label[:4] == "POST"]
+READ = [label for label, one in routes_of(PAGES).items() if need_of(one) and label[:3] == "GET"]
+WRITE = [label for label, one in routes_of(PAGES).items() if need_of(one) and label[:4] == "POST"]
 
 
 @pytest.mark.parametrize("label", READ)
 async def test_a_page_is_shown_to_those_who_may_read_it(stage: Stage, label: str) -> None:
-    need = need_of(page_routes()[label])
+    need = need_of(routes_of(PAGES)[label])
     assert need is not None
     for role, visitor in stage.visitors.items():
         reply = await visitor.get(stage.path(label))
@@ -133,7 +123,7 @@ def assert_no_inline(html: str) -> None:
 
 @pytest.mark.parametrize("label", WRITE)
 async def test_an_action_is_refused_without_its_scope(stage: Stage, label: str) -> None:
-    need = need_of(page_routes()[label])
+    need = need_of(routes_of(PAGES)[label])
     assert need is not None
     for role, visitor in stage.visitors.items():
         if RANK[role] < RANK[need.scope.value]:

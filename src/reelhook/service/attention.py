@@ -44,7 +44,7 @@ from reelhook.ports import (
 )
 from reelhook.service.cause_facts import CACHE_MILLISECONDS, CauseFacts, SharedFacts
 from reelhook.service.held_jobs import HeldJobs, held_jobs
-from reelhook.service.job_filters import check_filter
+from reelhook.service.job_filters import seen_by
 
 PROJECTS_CACHED_MAX = 1000
 _OF_INSTALLATION = frozenset({CauseName.PAUSED, CauseName.STORE_SLOW, CauseName.NO_WORKER})
@@ -137,9 +137,7 @@ class Attention:
         Raises `InvalidRequestError` for a filter that no job can match, or a bad cursor.
         """
         caller.require(Scope.READ)
-        check_filter(wanted)
-        if caller.sees is not None:
-            wanted = replace(wanted, project=caller.sees)
+        wanted = seen_by(caller, wanted)
 
         async def causes_of(jobs: Sequence[Job]) -> Mapping[str, tuple[Cause, ...]]:
             return await self.causes_of_jobs(caller, jobs)

@@ -1,7 +1,6 @@
 """The use cases for jobs that exist: read them, act on them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from reelhook.core.recording import Recording
 from reelhook.core.wakeups import Signals
@@ -25,7 +24,7 @@ from reelhook.ports import (
 from reelhook.service.canceling import Canceling
 from reelhook.service.deleting import Deleting
 from reelhook.service.followers import Followers
-from reelhook.service.job_filters import check_filter
+from reelhook.service.job_filters import seen_by
 from reelhook.service.providers import account_errors_hidden, provider_of
 from reelhook.service.reading_back import read_back, record_change
 
@@ -84,9 +83,7 @@ class Jobs:
         Raises `InvalidRequestError` for a filter that no job can match, or a bad cursor.
         """
         caller.require(Scope.READ)
-        check_filter(wanted)
-        if caller.sees is not None:
-            wanted = replace(wanted, project=caller.sees)
+        wanted = seen_by(caller, wanted)
         return await self._store.jobs(wanted, limit, cursor)
 
     async def queue_position(self, caller: Caller, job: Job) -> int | None:
