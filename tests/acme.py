@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from cleaning_up import clean_up
 
 VIDEO = b"\0\0\0\x18ftypmp42 a video"
 KEY = "key-of-acme"
@@ -100,7 +101,7 @@ async def acme_server(path: str = "videos") -> AsyncIterator[AcmeServer]:
         acme.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         yield acme
     finally:
-        await runner.cleanup()
+        await clean_up(runner)
 
 
 async def asked(directory: Path, *arguments: str, **variables: str) -> tuple[int | None, str]:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
+from cleaning_up import clean_up
 
 _DENIED = (
     '<?xml version="1.0" encoding="UTF-8"?>'
@@ -63,4 +64,4 @@ async def refusing_s3(
         point_at(f"http://127.0.0.1:{runner.addresses[0][1]}", monkeypatch)
         yield
     finally:
-        await runner.cleanup()
+        await clean_up(runner)

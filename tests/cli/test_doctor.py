@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from cleaning_up import clean_up
 from cli_programs import on_terminal, reelhook, serve, simulator, start
 from cli_receivers import answering
 from findings import found, told
@@ -42,7 +43,7 @@ async def answering_with(handler: Any) -> AsyncIterator[str]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
-        await runner.cleanup()
+        await clean_up(runner)
 
 
 # -- the command ----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 from aiohttp import web
 from bench.clusters import Cluster, cluster, may_mount
+from cleaning_up import clean_up
 from cli_programs import COMMAND, environment, reelhook
 from findings import found, told
 from made_certificates import Authority, authority
@@ -119,7 +120,7 @@ async def encrypted(certificate: Path) -> AsyncIterator[str]:
         await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
         yield f"https://localhost:{runner.addresses[0][1]}"
     finally:
-        await runner.cleanup()
+        await clean_up(runner)
 
 
 async def test_a_certificate_that_is_not_trusted_is_told_wherever_it_is(

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from bench.processes import REELHOOK, Server
+from cleaning_up import clean_up
 from storage.postgres_databases import fresh_database
 
 from deploy.processes import Process, compose, kubernetes, systemd
@@ -116,7 +117,7 @@ async def listening(receiver: Receiver) -> AsyncIterator[str]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
     finally:
-        await runner.cleanup()
+        await clean_up(runner)
 
 
 @pytest.mark.parametrize("of_worker", ["as in the file", "without the API key"])

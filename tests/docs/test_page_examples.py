@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from cleaning_up import clean_up
 from pages import SECRET, blocks, namespace, server
 
 from reelhook.bootstrap.formats import formats_at
@@ -79,7 +80,7 @@ async def receiver() -> AsyncIterator[str]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
     finally:
-        await runner.cleanup()
+        await clean_up(runner)
 
 
 def named(answer: Any) -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from cleaning_up import clean_up
 from engine_upstream import Respond, answers
 from multidict import CIMultiDictProxy
 
@@ -77,4 +78,4 @@ async def receivers() -> AsyncIterator[Receivers]:
         one.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         yield one
     finally:
-        await runner.cleanup()
+        await clean_up(runner)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from cleaning_up import clean_up
 
 
 @dataclass
@@ -70,7 +71,7 @@ async def listening(routes: list[web.RouteDef]) -> AsyncIterator[str]:
     try:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
-        await runner.cleanup()
+        await clean_up(runner)
 
 
 @dataclass

@@ -10,6 +10,7 @@ from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
 from aiohttp import web
+from cleaning_up import clean_up
 
 Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -203,7 +204,7 @@ async def upstream(now: Callable[[], float]) -> AsyncIterator[Upstream]:
         one.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
         yield one
     finally:
-        await runner.cleanup()
+        await clean_up(runner)
 
 
 async def fields_of(request: web.Request) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from cleaning_up import clean_up
 from multidict import CIMultiDictProxy
 
 
@@ -65,4 +66,4 @@ async def receiver() -> AsyncIterator[Receiver]:
         one.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
         yield one
     finally:
-        await runner.cleanup()
+        await clean_up(runner)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from cleaning_up import clean_up
 
 Content = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -86,4 +87,4 @@ async def stub_provider() -> AsyncIterator[StubProvider]:
         one.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
         yield one
     finally:
-        await runner.cleanup()
+        await clean_up(runner)

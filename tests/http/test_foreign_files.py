@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from cleaning_up import clean_up
 from gateways import Gateway, gateway
 
 from reelhook.providers.registry import BUILT_IN
@@ -47,7 +48,7 @@ async def internal() -> AsyncIterator[Internal]:
         one.url = f"http://{HOST}:{runner.addresses[0][1]}"
         yield one
     finally:
-        await runner.cleanup()
+        await clean_up(runner)
 
 
 def leading(internal: Internal, fault: str) -> Faults:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from cleaning_up import clean_up
 from gateways import Gateway, gateway, until
 
 pytestmark = pytest.mark.long
@@ -82,7 +83,7 @@ async def serving(owner: str, **fields: Any) -> AsyncIterator[OwnServer]:
         one.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         yield one
     finally:
-        await runner.cleanup()
+        await clean_up(runner)
 
 
 async def rendering(server: Gateway) -> str:

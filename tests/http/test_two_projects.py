@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from cleaning_up import clean_up
 from gateways import AT_ONCE, SMALL, Gateway, gateway, until
 from multidict import CIMultiDictProxy
 
@@ -60,7 +61,7 @@ async def receiving() -> AsyncIterator[Receiver]:
         one.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         yield one
     finally:
-        await runner.cleanup()
+        await clean_up(runner)
 
 
 @dataclass(frozen=True)

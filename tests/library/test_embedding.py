@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from cleaning_up import clean_up
 from fastapi import FastAPI
 from hosts import AT_ONCE, SMALL, ended, get, hosting, post, provider, settings
 from starlette.applications import Starlette
@@ -152,7 +153,7 @@ async def test_the_webhook_tells_an_address_below_the_mount_point(
         # Stopping lets what is being sent arrive.
         assert [webhook["videoUrl"] for webhook in posted] == [status["videoUrl"]]
     finally:
-        await runner.cleanup()
+        await clean_up(runner)
 
 
 async def test_errors_below_the_mount_point_have_our_form(

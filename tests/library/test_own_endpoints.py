@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from cleaning_up import clean_up
 from hosts import provider, settings
 from structlog.testing import capture_logs
 
@@ -44,4 +45,4 @@ async def test_a_program_names_its_own_endpoint_and_reads_what_it_was_sent(tmp_p
                 page = await hook.deliveries.page(wanted)
                 assert [one.url for one in page.deliveries] == [url]
     finally:
-        await runner.cleanup()
+        await clean_up(runner)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from cleaning_up import clean_up
 from multidict import CIMultiDictProxy
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -87,7 +88,7 @@ async def upstream(host: str = "127.0.0.1") -> AsyncIterator[Upstream]:
     try:
         yield server
     finally:
-        await runner.cleanup()
+        await clean_up(runner)
 
 
 @dataclass

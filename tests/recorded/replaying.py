@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from cleaning_up import clean_up
 
 from recorded.recordings import FOLDER, Recording
 
@@ -109,7 +110,7 @@ async def upstream(recordings: Sequence[Recording]) -> AsyncIterator[str]:
     try:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
-        await runner.cleanup()
+        await clean_up(runner)
 
 
 async def replay(recordings: Sequence[Recording], folder: Path) -> dict[str, Outcome]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from cleaning_up import clean_up
 from volcenginesdkarkruntime import AsyncArk
 from volcenginesdkarkruntime._exceptions import (
     ArkAPIStatusError,
@@ -279,7 +280,7 @@ async def test_callbacks_tell_every_change(ark: Ark, clock: Hand) -> None:
             assert status in body
             assert await ark.notice({}, body) == Notice(outcome.provider_job_id)
     finally:
-        await runner.cleanup()
+        await clean_up(runner)
 
 
 FILE = "https://i.example/fox.file"

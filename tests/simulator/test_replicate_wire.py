@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 from aiohttp import ClientSession, web
+from cleaning_up import clean_up
 from replicate.client import Client
 from replicate.exceptions import ReplicateError
 from replicate.webhook import Webhooks, WebhookSigningSecret
@@ -142,7 +143,7 @@ async def receiver() -> AsyncIterator[tuple[str, asyncio.Queue[tuple[dict[str, s
     try:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook", received
     finally:
-        await runner.cleanup()
+        await clean_up(runner)
 
 
 async def test_webhooks_are_signed_so_that_the_sdk_and_the_adapter_believe_them(

@@ -14,6 +14,7 @@ import asyncpg
 import forked_commands
 import pytest
 from aiohttp import ClientSession, web
+from cleaning_up import clean_up
 
 from .installations import dump, fill, grow, run_on
 from .postgres_databases import fresh_database
@@ -182,7 +183,7 @@ async def receiving() -> AsyncIterator[tuple[Receiver, str]]:
     try:
         yield receiver, f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
     finally:
-        await runner.cleanup()
+        await clean_up(runner)
 
 
 async def test_an_installation_goes_on_where_it_was_after_its_move(
