@@ -19,7 +19,9 @@ T = TypeVar("T")
 class ChildProcess:
     """Starts a process with the first work, and kills it at the end of the `async with` block.
 
-    Work that is in progress then ends as well, since it reads from and writes to the process.
+    Work that is in progress then ends as well, since it reads from and writes to the process. The
+    thread outlives the process: Linux takes the end of the thread that started a process for the
+    end of its parent, see `frames/confinement.py`.
     """
 
     def __init__(self, start: Callable[[], Popen[bytes]]) -> None:

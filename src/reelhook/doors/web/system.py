@@ -38,7 +38,7 @@ class ShownWorker:
     alive: bool
     accounts: Sequence[str]
     lanes: int
-    others: Sequence[str]
+    maintenance: bool
 
 
 _EXAMINED: WeakKeyDictionary[object, Examined] = WeakKeyDictionary()
@@ -75,8 +75,8 @@ async def system(view: View) -> Mapping[str, Any]:
 def _shown_worker(one: WorkerLeases) -> ShownWorker:
     accounts = [lease.partition(":")[2] for lease in one.leases if lease.startswith("account:")]
     lanes = sum(lease.startswith("lane:") for lease in one.leases)
-    others = [lease for lease in one.leases if not lease.startswith(("account:", "lane:"))]
-    return ShownWorker(one.worker, one.alive, accounts, lanes, others)
+    maintenance = any(lease.startswith("chores:") for lease in one.leases)
+    return ShownWorker(one.worker, one.alive, accounts, lanes, maintenance)
 
 
 @action(router, "/system/doctor", Scope.OPERATOR, system)
