@@ -146,6 +146,25 @@ async def test_what_an_outage_hides_is_no_delay(here: Stage) -> None:
         assert facts.delay_max == 0
 
 
+async def test_after_a_read_that_failed_the_delay_is_measured_soon(here: Stage) -> None:
+    fails = iter((429, 500, 502))
+
+    async def sometimes(request: web.Request) -> web.StreamResponse:
+        status = next(fails, None)
+        if status is None:
+            return await here.upstream.list_page(request)
+        return web.json_response({"error": {"message": "try again"}}, status=status)
+
+    here.upstream.on_list = sometimes
+    async with here.engine(loops=frozenset({"submit", "listing"})) as engine:
+        await engine.submit("a fox")
+        await engine.pass_time(4)
+        facts = await engine.store.listing_facts(ACCOUNT)
+        assert facts is not None
+        assert facts.delay_max is not None
+        assert facts.delay_max <= 4000
+
+
 async def test_a_page_that_ends_above_the_video_shows_no_delay(here: Stage) -> None:
     here.upstream.page_size_max = 3
     here.upstream.add(*(f"older_{number}" for number in range(9)), prompt="of others")

@@ -21,9 +21,11 @@ SAMPLE_MILLISECONDS = 30_000
 """The least time between two measurements, except for models without any."""
 AGAIN_SECONDS_MIN, AGAIN_SECONDS_MAX = 0.25, 30.0
 LATE_MILLISECONDS = 5_000
-"""An entry first looked for later than this after its acceptance can't measure the delay."""
+"""An entry that is looked for later than this can't measure the delay: the gap would count."""
 GIVEN_UP_MILLISECONDS = 10 * 60 * 1000
-FAILED_SECONDS = 30.0
+FAILED_SECONDS_MIN, FAILED_SECONDS_MAX = 0.5, 30.0
+"""The wait after a failed read; it doubles with each one in a row. A first wait of 30 s would leave
+the delay unknown until the first creates in doubt are given up."""
 UNSUPPORTED_SECONDS = 600.0
 
 
@@ -41,6 +43,9 @@ class ListingDelay:
         self._read_pause = ReadPause(leased.id, leased.health, clock)
         self._clock = clock
         self._target: tuple[str, str, Instant] | None = None
+        self._look_at: Instant = 0
+        """The time at which the target should be looked for."""
+        self._failures = 0
         self._next_at: Instant = 0
         self._read_again_at: Instant = 0
         self._seen: set[str] = set()
@@ -57,24 +62,38 @@ class ListingDelay:
         if wait > 0:
             return wait
         facts = await self._listing.facts()
-        if self._target is None:
-            self._target = await self._next_target(now)
+        await self._choose_target(now)
         if self._target is None and facts.first_id is not None:
             return None
         try:
             page = await self._leased.provider.page(None, page_size)
         except ProviderError as error:
-            log.debug("listing.unread", account=self._leased.id, error=error.message)
-            self._target = None  # the gap would count as a delay
-            unsupported = isinstance(error, ListingUnsupportedError)
-            usual = UNSUPPORTED_SECONDS if unsupported else FAILED_SECONDS
-            self._read_pause.obey(error)
-            wait = max(usual, self._read_pause.seconds_left)
-            self._read_again_at = now + round(wait * 1000)
-            return wait
+            return self._failed(error, now)
+        self._failures = 0
         if facts.first_id is None:
             await self._begin(page, now)
         return await self._measure(page, now)
+
+    def _failed(self, error: ProviderError, now: Instant) -> float:
+        """Return the seconds until the next read after one that failed."""
+        log.debug("listing.unread", account=self._leased.id, error=error.message)
+        if isinstance(error, ListingUnsupportedError):
+            usual = UNSUPPORTED_SECONDS
+        else:
+            usual = min(FAILED_SECONDS_MIN * 2**self._failures, FAILED_SECONDS_MAX)
+            self._failures = min(self._failures + 1, 10)
+        self._read_pause.obey(error)
+        wait = max(usual, self._read_pause.seconds_left)
+        self._read_again_at = now + round(wait * 1000)
+        return wait
+
+    async def _choose_target(self, now: Instant) -> None:
+        """Keep the entry to look for, unless failed reads have made it too late; or take another."""
+        if self._target is not None and now - self._look_at > LATE_MILLISECONDS:
+            self._target = None
+        if self._target is None:
+            self._target = await self._next_target(now)
+            self._look_at = now
 
     async def _next_target(self, now: Instant) -> tuple[str, str, Instant] | None:
         facts, unmeasured = await self._listing.facts(), self._listing.unmeasured
@@ -113,7 +132,9 @@ class ListingDelay:
         elif not reached:
             log.debug("listing.not_reached", account=self._leased.id, provider_job=provider_job_id)
         elif age < GIVEN_UP_MILLISECONDS:
-            return min(max(AGAIN_SECONDS_MIN, age / 1000), AGAIN_SECONDS_MAX)
+            wait = min(max(AGAIN_SECONDS_MIN, age / 1000), AGAIN_SECONDS_MAX)
+            self._look_at = now + round(wait * 1000)
+            return wait
         else:
             log.info("listing.never_showed", account=self._leased.id, provider_job=provider_job_id)
             await self._listing.learn(lambda facts: facts.with_delay(age))
