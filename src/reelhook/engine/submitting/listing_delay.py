@@ -88,7 +88,7 @@ class ListingDelay:
         return wait
 
     async def _choose_target(self, now: Instant) -> None:
-        """Keep the entry to look for, unless failed reads have made it too late; or take another."""
+        """Take an entry to look for, if there is none or failed reads have made it too late."""
         if self._target is not None and now - self._look_at > LATE_MILLISECONDS:
             self._target = None
         if self._target is None:
