@@ -2,8 +2,8 @@
 
 import asyncio
 from itertools import pairwise
-from math import inf
 
+from reelhook.core.wakeups import WebhookTraffic
 from reelhook.engine.delivering.deliver import READ_AGAIN_SECONDS
 from reelhook.engine.delivering.probing import (
     APART_MILLISECONDS,
@@ -17,7 +17,7 @@ from reelhook.engine.delivering.probing import (
 
 
 def test_a_probe_goes_when_it_is_due() -> None:
-    probing = Probing()
+    probing = Probing(WebhookTraffic())
     assert probing.allowed(5000) == PROBES_AT_ONCE
     probing.sent(0, 5000)
     assert probing.seconds_left(5000) is None
@@ -32,17 +32,18 @@ def test_the_probes_of_a_batch_go_before_the_next_batch_and_each_within_its_prom
 
 
 async def test_probes_wait_while_webhooks_go_to_healthy_receivers_but_not_for_long() -> None:
-    probing, loop = Probing(), asyncio.get_running_loop()
-    probing.webhook()
-    at = loop.time()
+    traffic, loop = WebhookTraffic(), asyncio.get_running_loop()
+    probing = Probing(traffic)
+    traffic.note()
     await probing.calm(probing.deadline())
-    assert loop.time() - at >= CALM_SECONDS
-    probing._webhook_at = inf  # a webhook begins at every moment
-    await probing.calm(loop.time() - 1)
+    assert traffic.quiet_seconds >= CALM_SECONDS
+    busy = WebhookTraffic(lambda: 0.0)  # something happens at every moment
+    busy.note()
+    await Probing(busy).calm(loop.time() + CALM_SECONDS)
 
 
 def test_the_next_ones_go_a_moment_later_together() -> None:
-    probing = Probing()
+    probing = Probing(WebhookTraffic())
     probing.sent(1, 5000)
     assert probing.allowed(5000 + APART_MILLISECONDS - 1) == 0
     assert probing.seconds_left(5050) == (APART_MILLISECONDS - 50) / 1000
@@ -51,7 +52,7 @@ def test_the_next_ones_go_a_moment_later_together() -> None:
 
 
 def test_probes_are_put_off_once_for_other_deliveries() -> None:
-    probing = Probing()
+    probing = Probing(WebhookTraffic())
     assert probing.alone
     probing.put_off()
     assert not probing.alone
@@ -60,13 +61,13 @@ def test_probes_are_put_off_once_for_other_deliveries() -> None:
 
 
 def test_a_clock_that_is_set_back_stops_no_probes() -> None:
-    probing = Probing()
+    probing = Probing(WebhookTraffic())
     probing.sent(1, 5_000_000)
     assert probing.allowed(5000) == PROBES_AT_ONCE
 
 
 async def test_failures_of_a_batch_are_recorded_together() -> None:
-    probing = Probing()
+    probing = Probing(WebhookTraffic())
     probing.sent(3, 5000)
     recorded: list[int] = []
 
@@ -82,14 +83,14 @@ async def test_failures_of_a_batch_are_recorded_together() -> None:
 
 
 async def test_a_lone_failure_is_recorded_at_once() -> None:
-    probing = Probing()
+    probing = Probing(WebhookTraffic())
     probing.sent(1, 5000)
     async with asyncio.timeout(GATHER_SECONDS / 2):
         await probing.gather()
 
 
 async def test_the_event_loop_serves_others_after_each_probe_that_was_recorded() -> None:
-    probing = Probing()
+    probing = Probing(WebhookTraffic())
     loop = asyncio.get_running_loop()
     continued: list[int] = []
     between: list[int] = []

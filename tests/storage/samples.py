@@ -191,6 +191,7 @@ async def settled(
     at: int = NOW + 5,
     endpoint: Endpoint | None = None,
     reopened: bool = False,
+    still_open: bool = False,
     schedule: RetrySchedule = SCHEDULE,
     probe: bool = False,
 ) -> Delivery:
@@ -203,7 +204,7 @@ async def settled(
             made.sequence, answer, now, probe=probe, schedule=schedule, random=Random(1)
         )
 
-    moved = await store.settle(Settlement(made, decide, endpoint, reopened))
+    moved = await store.settle(Settlement(made, decide, endpoint, reopened, still_open))
     assert moved is not None
     return moved
 

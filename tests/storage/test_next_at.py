@@ -182,7 +182,10 @@ class Looking(RuleBasedStateMachine):
 
         reopened = before.health.open and not after.health.open
         account_status = None if after.same_health_as(before) else after
-        self.do(delivery_writes.settle(Settlement(made, decide, account_status, reopened)))
+        still_open = before.health.open and after.health.open
+        self.do(
+            delivery_writes.settle(Settlement(made, decide, account_status, reopened, still_open))
+        )
 
     @rule(data=st.data(), seconds=st.sampled_from([0, 5, 300]))
     def a_breaker_opens(self, data: st.DataObject, seconds: int) -> None:

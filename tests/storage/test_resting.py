@@ -8,6 +8,7 @@ import pytest
 
 from reelhook.domain.breaker import CircuitBreaker
 from reelhook.domain.endpoint import DEFAULT_ENDPOINT, Disabled, Endpoint, EndpointKind, url_id
+from reelhook.domain.schedule import RetrySchedule
 from reelhook.ports import Resend
 from reelhook.storage.operations import due, job_writes
 from reelhook.storage.postgres.driver import PostgreSQL
@@ -37,6 +38,8 @@ from .samples import (
 
 LATER = NOW + 10_000
 OPEN = CircuitBreaker(5, NOW, NOW + 3_600_000)
+DUE = CircuitBreaker(5, NOW, NOW, 5000)
+FAILING = replace(ENDPOINT, health=CircuitBreaker(6, NOW, LATER, 10_000))
 DEFAULT = Endpoint(
     DEFAULT_ENDPOINT, EndpointKind.DEFAULT, "https://d.example/", trusted=True, created_at=NOW
 )
@@ -77,6 +80,46 @@ async def test_one_rests_until_its_retry_and_behind_an_open_breaker_until_its_pr
     await moved(store, (await store.job("job_1")).job.apply(FINISHED, NOW + 1))
     await store.rest_endpoints(["ep_1"])
     assert await next_at(sql) == OPEN.probe_due_at
+
+
+async def test_one_whose_breaker_stays_open_rests_with_its_failed_probe(
+    store: Store, sql: Sql
+) -> None:
+    await store.create_endpoint(ENDPOINT)
+    await telling(store, "job_1", endpoints=["ep_1"])
+    await store.change_endpoint("ep_1", lambda one: replace(one, health=DUE))
+    (one,) = await due_now(store)
+    await settled(store, one, REFUSED, probe=True, endpoint=FAILING, still_open=True)
+    assert await next_at(sql) == LATER
+    found = await look(store, LATER - 1)
+    assert (jobs(found), found.early, found.next_due_at) == ([], (), LATER)
+    assert jobs(await look(store, LATER)) == ["job_1"]
+
+
+async def test_one_whose_breaker_stays_open_rests_until_a_retry_that_is_due_before_its_probe(
+    store: Store, sql: Sql
+) -> None:
+    await store.create_endpoint(ENDPOINT)
+    await telling(store, "job_1", endpoints=["ep_1"])
+    await store.change_endpoint("ep_1", lambda one: replace(one, health=DUE))
+    (one,) = await due_now(store)
+    retry = await settled(store, one, REFUSED, endpoint=FAILING, still_open=True)
+    assert retry.due_at is not None
+    assert retry.due_at < LATER
+    assert await next_at(sql) == retry.due_at
+
+
+async def test_with_the_last_attempt_behind_an_open_breaker_the_next_event_is_not_left_behind(
+    store: Store,
+) -> None:
+    await store.create_endpoint(ENDPOINT)
+    await telling(store, "job_1", endpoints=["ep_1"])
+    await telling(store, "job_2", endpoints=["ep_1"], at=NOW + 1)
+    await store.change_endpoint("ep_1", lambda one: replace(one, health=DUE))
+    (one,) = await due_now(store)
+    none_left = RetrySchedule(())
+    await settled(store, one, REFUSED, endpoint=FAILING, still_open=True, schedule=none_left)
+    assert jobs(await look(store, LATER)) == ["job_2"]
 
 
 async def an_event(store: Store) -> None:
@@ -245,6 +288,20 @@ async def test_an_event_that_comes_while_an_endpoint_goes_to_rest_wakes_it(
     await commit(other)
     await told
     assert jobs(await look(shared)) == ["job_1"]
+
+
+async def test_an_event_that_is_not_committed_while_a_probe_fails_is_found_with_the_next_probe(
+    url: str, shared: Store
+) -> None:
+    await shared.create_endpoint(ENDPOINT)
+    await telling(shared, "job_1", endpoints=["ep_1"])
+    job = await queued(shared, new("job_2", urls=(), endpoints=["ep_1"]), "video_2")
+    await shared.change_endpoint("ep_1", lambda one: replace(one, health=DUE))
+    (one,) = await due_now(shared)
+    other = await transaction(url, job_writes.record([change(job.apply(FINISHED, NOW))], None))
+    await settled(shared, one, REFUSED, probe=True, endpoint=FAILING, still_open=True)
+    await commit(other)
+    assert jobs(await look(shared, LATER)) == ["job_2"]
 
 
 async def test_however_events_attempts_and_rests_of_two_processes_meet_none_is_left_behind(

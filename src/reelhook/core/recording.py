@@ -100,6 +100,8 @@ class Recording:
         lease: Lease | None,
         audit: AuditEntry | None = None,
     ) -> list[Job]:
+        if any(events for _, events in transitions):
+            self._signals.webhook_traffic.note()
         try:
             changes = [self._change(*transition, audit) for transition in transitions]
             written = set(await self._store.record(changes, lease))

@@ -5,7 +5,9 @@ never a job.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Iterable
+from math import inf
 from weakref import WeakSet
 
 from reelhook.core.followers import Broadcast
@@ -66,6 +68,26 @@ def _publish_nowhere(_name: str) -> None:
     """Do nothing: the `Publish` of a program without other processes."""
 
 
+class WebhookTraffic:
+    """The moment at which webhooks last had work to do, from the commit of an event on.
+
+    Work that can wait, such as a probe, is done between the moments at which they have.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._noted_at = -inf
+
+    def note(self) -> None:
+        """Note that an event is being recorded, or that its webhook begins or has ended."""
+        self._noted_at = self._now()
+
+    @property
+    def quiet_seconds(self) -> float:
+        """The seconds since then."""
+        return self._now() - self._noted_at
+
+
 class Signals:
     """One signal for each loop, and one broadcast for readers.
 
@@ -78,6 +100,7 @@ class Signals:
         self.resolve = Signal("resolve", publish)
         self.watch = Signal("watch", publish)
         self.deliver = Signal("deliver", publish)
+        self.webhook_traffic = WebhookTraffic()
         self.endpoints = ChangeSignal("endpoints", publish, self.deliver)
         """Published after each change of an endpoint, before anything more is sent."""
         self.sweep = Signal("sweep", publish)

@@ -94,14 +94,16 @@ class Settlement:
     `decide` receives the delivery as it is at the time of the write. It must be pure: it may be
     called more than once, and in another thread. `lease` is the lane's; once lost, nothing is
     recorded (None: no lease is required). `endpoint` is None if nothing about it changed.
-    `reopened`: its breaker closed, so pending retries are due at once. `again`: it may already have
-    been recorded, and then it is not counted twice.
+    `reopened`: its breaker closed, so pending retries are due at once. `still_open`: it was open
+    and still is, so the endpoint rests until its next probe. `again`: it may already have been
+    recorded, and then it is not counted twice.
     """
 
     attempt: Attempt
     decide: Callable[[Delivery], Delivery]
     endpoint: Endpoint | None = None
     reopened: bool = False
+    still_open: bool = False
     lease: Lease | None = None
     again: bool = False
 

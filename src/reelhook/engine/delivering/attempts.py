@@ -73,8 +73,6 @@ class Attempts:
         self._emit = emit
         self._clock = clock
         self._random = random
-        self.probed: set[str] = set()
-        """Endpoints at which a probe has just failed: nothing is due there for a while."""
 
     async def make(self, flight: InFlight) -> bool:
         """Make one attempt and record it. Return False if it was preempted."""
@@ -114,21 +112,22 @@ class Attempts:
         if not says_nothing:
             after = before.responded(attempt.response, now, probe=endpoint.health.open)
             self._keep(before, after)
-        still_open = before.health.open and after.health.open and not flight.due.locked
-        if still_open:
+        if endpoint.health.open and after.health.open and not says_nothing:
             await self._probing.gather()
+            after = self._queue.queue(endpoint.id).endpoint
+        still_open = endpoint.health.open and before.health.open and after.health.open
         jitter = self._random.getrandbits(32)
         settlement = Settlement(
             attempt,
             lambda current: self._decide(current, attempt, endpoint.kind, now, jitter),
             None if after.same_health_as(before) else after,
             reopened=before.health.open and not after.health.open,
+            still_open=still_open,
             lease=flight.lease,
         )
         delivery = flight.due.delivery
         moved = await self._settle(settlement, flight.lease)
         if still_open:
-            self.probed.add(endpoint.id)
             await self._probing.turn()
         if moved is None:
             log.warning("delivery.lost", delivery=delivery.id, lease=flight.lease.id)

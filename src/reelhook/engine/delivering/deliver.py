@@ -65,7 +65,8 @@ class Deliver:
         self._leases = leases
         self._clock = clock
         self._queue = FairQueue(concurrency)
-        self._probing = Probing()
+        self._traffic = signals.webhook_traffic
+        self._probing = Probing(signals.webhook_traffic)
         self._attempts = Attempts(
             *(store, sender, self._queue, self._probing),
             leases=leases,
@@ -80,8 +81,6 @@ class Deliver:
         """The endpoints that wait because their secrets can't be decrypted here."""
         self._random = random
         self._resting = False
-        self._resting_probes: frozenset[str] = frozenset()
-        """The endpoints that are being put to rest after a probe: they need not be read."""
         self._sending_probes = False
         self._in_flight: dict[int, InFlight] = {}
         self._finished: set[int] = set()
@@ -100,7 +99,7 @@ class Deliver:
         await self._preempt_stale(now)
         self._use_lanes(self._leases.lanes())
         version = self._endpoints.version
-        busy = self._queue.busy | self._attempts.probed | self._resting_probes
+        busy = self._queue.busy
         if version != self._endpoints_version:
             # Changed endpoints may change what is ready, and how much may be in flight.
             self._queue.clear()
@@ -145,11 +144,9 @@ class Deliver:
 
     def _rest(self, early: Iterable[str]) -> None:
         """Let endpoints without due deliveries rest, in the background."""
-        endpoint_ids = tuple(self._attempts.probed.union(early))
+        endpoint_ids = tuple(early)
         if endpoint_ids and not self._resting and not self.tasks.draining:
             self._resting = True
-            self._resting_probes = frozenset(self._attempts.probed)
-            self._attempts.probed.clear()
             self.tasks.spawn(self._rest_calmly(endpoint_ids), self._rested)
 
     async def _rest_calmly(self, endpoint_ids: Sequence[str]) -> None:
@@ -158,9 +155,6 @@ class Deliver:
 
     def _rested(self) -> None:
         self._resting = False
-        if self._resting_probes or self._attempts.probed:
-            self.signal.set()  # the time of their next probes is to be read
-        self._resting_probes = frozenset()
 
     def _use_lanes(self, lanes: Mapping[int, Lease]) -> None:
         """Forget deliveries that were read under other leases: other workers may have sent them."""
@@ -211,7 +205,7 @@ class Deliver:
         self._forget_changed()
         now = self._clock.now()
         while not self.tasks.draining and (due := self._queue.take(now)):
-            self._probing.webhook()
+            self._traffic.note()
             self._start(due, now)
         if self._queue.has_probes and not self._sending_probes and not self.tasks.draining:
             self._sending_probes = True
@@ -256,11 +250,13 @@ class Deliver:
 
     def _finish(self, due: DueDelivery) -> None:
         del self._in_flight[due.delivery.id]
-        if not self._queue.queue(due.delivery.endpoint_id).endpoint.health.open:
-            self._probing.webhook()
+        still_open = self._queue.queue(due.delivery.endpoint_id).endpoint.health.open
+        if not still_open:
+            self._traffic.note()
         self._finished.add(due.delivery.id)
-        if self._queue.release(due):
-            self.signal.set()  # the endpoint may have more
+        # The endpoint may have more. That of an open breaker is read with the next probes.
+        if self._queue.release(due) and not (still_open and self._probing.reads_soon):
+            self.signal.set()
         self._start_ready()
 
     async def _carry_out(self, flight: InFlight) -> None:

@@ -1,8 +1,8 @@
 """Limits the probes of receivers whose breakers are open, however many there are."""
 
 import asyncio
-from math import inf
 
+from reelhook.core.wakeups import WebhookTraffic
 from reelhook.domain.event import Instant
 
 APART_MILLISECONDS = 260
@@ -15,10 +15,10 @@ PROBE_SECONDS = 0.01
 to a healthy receiver that meets one waits for that one only: those of a batch sent at once took 40
 ms. The probes of one read are sent before the next read."""
 CALM_SECONDS = 0.015
-"""The time without a webhook to a healthy receiver after which probes go on."""
+"""The time without work for a webhook to a healthy receiver after which probes go on."""
 DEFERRED_SECONDS_MAX = 0.1
 """The time for which webhooks to healthy receivers may hold up the probes of one read."""
-GATHER_SECONDS = 1.0
+GATHER_SECONDS = 0.25
 """The time that the result of a failed probe waits for others. Each transaction syncs the disk, and
 webhooks to healthy receivers wait for that: they took 50 % longer when 33 probes a second were
 recorded one by one."""
@@ -27,19 +27,15 @@ recorded one by one."""
 class Probing:
     """Paces probes, so that webhooks to healthy receivers don't wait for them."""
 
-    def __init__(self) -> None:
+    def __init__(self, traffic: WebhookTraffic) -> None:
+        self._traffic = traffic
         self._next_at: Instant | None = None
         """The time from which probes may be read again; None: at once."""
         self._batch = 0
         self._gathering: asyncio.Event | None = None
         self._turn = asyncio.Lock()
-        self._webhook_at = -inf
         self._put_off = False
         self._released: asyncio.Task[None] | None = None
-
-    def webhook(self) -> None:
-        """Note that a webhook to a healthy receiver begins or has ended."""
-        self._webhook_at = asyncio.get_running_loop().time()
 
     def deadline(self) -> float:
         """Return the time of the event loop until which a batch that begins now may take."""
@@ -50,7 +46,7 @@ class Probing:
         """Wait while webhooks go to healthy receivers, but not after the deadline."""
         now = asyncio.get_running_loop().time
         # Each webhook moves the time to wait for, so there is no event of it.
-        while now() < deadline and (wait := self._webhook_at + CALM_SECONDS - now()) > 0:  # noqa: ASYNC110
+        while now() < deadline and (wait := CALM_SECONDS - self._traffic.quiet_seconds) > 0:  # noqa: ASYNC110
             await asyncio.sleep(wait)
 
     def allowed(self, now: Instant) -> int:
@@ -75,6 +71,11 @@ class Probing:
             self._batch = count
             self._put_off = False
             self._next_at = now + APART_MILLISECONDS
+
+    @property
+    def reads_soon(self) -> bool:
+        """True if probes are read again soon, whether or not anything wakes the loop."""
+        return self._next_at is not None
 
     def seconds_left(self, now: Instant) -> float | None:
         """Return the seconds until probes may be read again; None: whenever one is due."""

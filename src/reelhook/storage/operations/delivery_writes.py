@@ -91,6 +91,9 @@ def settle(settlement: Settlement) -> Operation[Delivery | None]:
         yield from _record_dropped(before, after, UndeliveredReason.GONE, ended_at)
     elif not attempt.response.succeeded:
         yield from _record_dropped(before, after, UndeliveredReason.EXHAUSTED, ended_at)
+    if settlement.still_open and settlement.endpoint is not None and _waits_on(before, after):
+        yield from endpoint_writes.keep_open(settlement.endpoint)
+        return after
     if settlement.endpoint is not None:
         yield from endpoint_writes.save_health(settlement.endpoint)
         if settlement.reopened:
@@ -100,6 +103,11 @@ def settle(settlement: Settlement) -> Operation[Delivery | None]:
             before.endpoint_id, min(ended_at, after.due_at or ended_at)
         )
     return after
+
+
+def _waits_on(before: Delivery, after: Delivery) -> bool:
+    """Return True if the same event waits as before, so nothing is due here earlier than it was."""
+    return after.next_sequence is not None and after.next_sequence == before.next_sequence
 
 
 def _identity(attempt: Attempt) -> tuple[Any, ...]:
@@ -130,7 +138,7 @@ def _record(attempt: Attempt) -> Operation[None]:
 
 
 def _move(before: Delivery, after: Delivery) -> Operation[None]:
-    if after is not before:
+    if after != before:
         yield Statement(
             _MOVE,
             (

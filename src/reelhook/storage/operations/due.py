@@ -2,8 +2,9 @@
 
 Each endpoint has `next_at`, the first column of an index. Before that time nothing can be sent to
 it: no first attempt, no retry, no probe. A transaction that makes something due earlier lowers it
-(`endpoint_wakeups.wake`). Only `rest` raises it, under a lock that excludes the others. So it may
-be too early, which costs one query, but is never too late.
+(`endpoint_wakeups.wake`). It is raised by `rest`, under a lock that excludes the others, and behind
+an open breaker by `endpoint_wakeups.keep_open`. So it may be too early, which costs one query, but
+is never too late.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,6 +17,7 @@ from reelhook.domain.event import Instant
 from reelhook.ports import PROBES_READ, DueDeliveries, DueDelivery, DueEndpoint, StoredEvent
 from reelhook.storage.operation import Operation, Row, Statement, concurrently, query
 from reelhook.storage.operations import endpoint_reads
+from reelhook.storage.operations.endpoint_wakeups import FIRST_END, FIRST_OF_ALL, probe_at
 from reelhook.storage.operations.ownership import of_job_in_project
 from reelhook.storage.operations.rows import (
     DELIVERY,
@@ -90,12 +92,7 @@ _DUE_AT_ENDPOINT = _with_events(
 _DUE_BY_ID = f"""{_with_events("id = ?1 AND due_at <= ?2")}
 JOIN endpoints n ON n.id = d.endpoint_id AND n.disabled IS NULL AND n.deleted_at IS NULL
 """
-# The oldest waiting final event, or the oldest waiting event if there is no final one.
-_FIRST_END = "endpoint_id = ?1 AND terminal_at IS NOT NULL ORDER BY terminal_at, id LIMIT 1"
-_FIRST_OF_ALL = "lane = ?2 AND endpoint_id = ?1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1"
-_PROBE_WITH_END, _PROBE_WITH_ANY = _with_events(_FIRST_END), _with_events(_FIRST_OF_ALL)
-_FIRST_END_ALONE = f"SELECT {DELIVERY} FROM deliveries d WHERE {_FIRST_END}"
-_FIRST_OF_ALL_ALONE = f"SELECT {DELIVERY} FROM deliveries d WHERE {_FIRST_OF_ALL}"
+_PROBE_WITH_END, _PROBE_WITH_ANY = _with_events(FIRST_END), _with_events(FIRST_OF_ALL)
 
 # A transaction that makes something due here shares this row's key lock until its commit, see
 # `endpoint_wakeups.wake`. Its writes are visible to the statements after this one, or the row is
@@ -264,10 +261,7 @@ def _rest(endpoint_id: str) -> Operation[None]:
     if probe_due_at is None:
         yield Statement(_REST_UNTIL_DUE, (endpoint_id, lane_of(endpoint_id)))
         return
-    first = yield Statement(_FIRST_END_ALONE, (endpoint_id,))
-    if not first:
-        first = yield Statement(_FIRST_OF_ALL_ALONE, (endpoint_id, lane_of(endpoint_id)))
-    at = delivery_of(first[0]).probe_at(probe_due_at) if first else None
+    at = yield from probe_at(endpoint_id, probe_due_at)
     yield Statement("UPDATE endpoints SET next_at = ?2 WHERE id = ?1", (endpoint_id, at))
 
 

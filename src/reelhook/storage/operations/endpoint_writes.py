@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from reelhook.domain.audit import AuditEntry
 from reelhook.domain.audit_facts import endpoint_facts
@@ -11,7 +12,7 @@ from reelhook.domain.event import Instant
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations import audit as trail
 from reelhook.storage.operations.endpoint_reads import ONE_ENDPOINT, found
-from reelhook.storage.operations.endpoint_wakeups import release
+from reelhook.storage.operations.endpoint_wakeups import release, rest_until_probe
 from reelhook.storage.operations.new_deliveries import EXCLUDE_NEW_JOBS, follow_running
 from reelhook.storage.operations.open_projects import check_open
 from reelhook.storage.operations.rows import (
@@ -30,9 +31,13 @@ _REPLACE = f"UPDATE endpoints SET {_SET} WHERE id = ?1"
 _HEALTH_SET = ", ".join(f"{name} = ?{number}" for number, name in enumerate(HEALTH_COLUMNS, 5))
 # A decision of the operator in the meantime wins: a disabled endpoint stays disabled, and one whose
 # health was reset does not get back the result of an attempt that began before.
-_SAVE_HEALTH = (
-    f"UPDATE endpoints SET {_HEALTH_SET}, disabled = coalesce(disabled, ?2),"
-    " disabled_at = coalesce(disabled_at, ?3) WHERE id = ?1 AND health_version = ?4"
+_CHANGE_HEALTH = (
+    f"{_HEALTH_SET}, disabled = coalesce(disabled, ?2), disabled_at = coalesce(disabled_at, ?3)"
+    " WHERE id = ?1 AND health_version = ?4"
+)
+_SAVE_HEALTH = f"UPDATE endpoints SET {_CHANGE_HEALTH}"
+_KEEP_OPEN = (
+    f"UPDATE endpoints SET next_at = ?{5 + HEALTH_COLUMNS.index('probe_due_at')}, {_CHANGE_HEALTH}"
 )
 # Another process may change the same endpoint, so a row that is written back is locked first. New
 # events hold the key's lock: they need not wait for a change, only for a deletion.
@@ -150,6 +155,17 @@ def keep_default(endpoint: Endpoint, *, by_operator: bool = True) -> Operation[N
 
 def save_health(endpoint: Endpoint) -> Operation[None]:
     """Store an endpoint's health, and nothing else of it."""
+    yield Statement(_SAVE_HEALTH, _health_of(endpoint))
+
+
+def keep_open(endpoint: Endpoint) -> Operation[None]:
+    """Store the health of an endpoint whose breaker stays open. It rests until its next probe."""
+    yield Statement(_KEEP_OPEN, _health_of(endpoint))
+    if endpoint.health.probe_due_at is not None:
+        yield from rest_until_probe(endpoint.id, endpoint.health.probe_due_at)
+
+
+def _health_of(endpoint: Endpoint) -> tuple[Any, ...]:
     disabled = None if endpoint.disabled is None else endpoint.disabled.value
     fence = (disabled, endpoint.disabled_at, endpoint.health_version)
-    yield Statement(_SAVE_HEALTH, (endpoint.id, *fence, *health_values(endpoint.health)))
+    return (endpoint.id, *fence, *health_values(endpoint.health))
