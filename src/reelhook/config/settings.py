@@ -319,11 +319,11 @@ class Settings(ProviderSettings):
                 provider.key_variable for provider in BUILT_IN.values() if not provider.self_hosted
             )
             raise SettingsError(
-                "No provider is configured: `reelhook serve --simulate` needs none, and simulates "
-                "videos; for real ones, `reelhook init` asks for what it needs and writes .env, or "
-                f"set a provider's key ({', '.join(keys)}), or OPENAI_BASE_URL to a server with a "
-                "/v1/videos API, such as SGLang, vLLM-Omni or LiteLLM (OpenAI shut down its "
-                "Videos API on 2026-09-24)"
+                "No provider is configured. To try reelhook without a key, run "
+                "`reelhook serve --simulate`. For real videos, run `reelhook init`, which asks for "
+                f"what it needs, or set a provider's key ({', '.join(keys)}), or OPENAI_BASE_URL "
+                "to a server with a /v1/videos API, such as SGLang, vLLM-Omni or LiteLLM (OpenAI "
+                "shut down its Videos API on 2026-09-24)"
             )
 
     @property

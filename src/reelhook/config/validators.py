@@ -141,10 +141,19 @@ def _network(part: Any, name: str) -> IPv4Network | IPv6Network:
         return part
     try:
         return ip_network(str(part))  # an int would be read as an address
-    except ValueError as error:
-        raise SettingsError(
-            f"{name}: {part!r} is not a network ({error}); write them like 10.0.0.0/8,127.0.0.1/32"
-        ) from None
+    except ValueError:
+        raise SettingsError(f"{name}: {part!r} is not a network; {_meant(str(part))}") from None
+
+
+def _meant(text: str) -> str:
+    """Return the advice for a text that is no network, such as 10.0.0.1/8."""
+    try:
+        whole = ip_network(text, strict=False)
+    except ValueError:
+        return "write networks like 10.0.0.0/8,127.0.0.1/32"
+    return (
+        f"write {whole}, or {text.partition('/')[0]}/{whole.max_prefixlen} for that address alone"
+    )
 
 
 def _networks(value: Any, info: ValidationInfo) -> tuple[IPv4Network | IPv6Network, ...]:
