@@ -139,7 +139,7 @@ def show_in_doubt(page: dict[str, Any]) -> None:
         hint(f"More: reelhook jobs --in-doubt --cursor {page['nextCursor']}")
 
 
-def show_jobs(page: dict[str, Any], *, is_filtered: bool) -> None:
+def show_jobs(page: dict[str, Any], *, is_filtered: bool = False) -> None:
     """Print a page of jobs, and the command for the next page."""
     jobs = page["jobs"]
     if not jobs and on_terminal():
