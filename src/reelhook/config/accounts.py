@@ -33,8 +33,9 @@ from pydantic import (
     model_validator,
 )
 
+from reelhook.config.network_validators import Networks, Origins
 from reelhook.config.prices import PriceTable, RateEntry, Rates, Tables
-from reelhook.config.validators import BaseUrl, Key, Networks, Origins, environment_name
+from reelhook.config.validators import BaseUrl, Key, environment_name
 from reelhook.domain.errors import SettingsError
 from reelhook.providers.registry import BUILT_IN
 

@@ -12,28 +12,30 @@ from pydantic_settings import SettingsConfigDict
 
 from reelhook.config.accounts import AccountsFile, Credential, values_of
 from reelhook.config.loading import GivenSettings
+from reelhook.config.network_validators import (
+    AccountNetworks,
+    AccountOrigins,
+    CorsOrigins,
+    Host,
+    HostNames,
+    Networks,
+)
 from reelhook.config.prices import PriceTable, RateEntry
 from reelhook.config.provider_settings import PROVIDER_SECRETS, ProviderSettings
 from reelhook.config.validators import (
     DAY_SECONDS,
     OFF,
     SQLITE,
-    AccountNetworks,
-    AccountOrigins,
     Aliases,
     ArchiveUrl,
     BaseUrl,
-    CorsOrigins,
     DatabaseUrl,
     Days,
     Directory,
     EncryptionKeys,
-    Host,
-    HostNames,
     HttpUrl,
     Key,
     LinkHours,
-    Networks,
     PrivateKeys,
     Schedule,
     Secret,
