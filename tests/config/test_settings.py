@@ -374,3 +374,16 @@ def test_records_are_kept_for_days_or_forever(text: str, days: float) -> None:
 def test_records_are_kept_for_a_day_at_least(text: str) -> None:
     with pytest.raises(SettingsError, match=r"REELHOOK_KEEP_ATTEMPTS_DAYS must be .* or forever"):
         Settings.of(keep_attempts_days=text)
+
+
+@pytest.mark.parametrize(
+    ("network", "advice"),
+    [
+        ("10.0.0.1/8", "write 10.0.0.0/8, or 10.0.0.1/32 for that address alone"),
+        ("all", "write networks like 10.0.0.0/8,127.0.0.1/32"),
+    ],
+)
+def test_a_text_that_is_no_network_gets_advice(network: str, advice: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.of(allow_networks=network)
+    assert advice in raised.value.message

@@ -12,28 +12,30 @@ from pydantic_settings import SettingsConfigDict
 
 from reelhook.config.accounts import AccountsFile, Credential, values_of
 from reelhook.config.loading import GivenSettings
+from reelhook.config.network_validators import (
+    AccountNetworks,
+    AccountOrigins,
+    CorsOrigins,
+    Host,
+    HostNames,
+    Networks,
+)
 from reelhook.config.prices import PriceTable, RateEntry
 from reelhook.config.provider_settings import PROVIDER_SECRETS, ProviderSettings
 from reelhook.config.validators import (
     DAY_SECONDS,
     OFF,
     SQLITE,
-    AccountNetworks,
-    AccountOrigins,
     Aliases,
     ArchiveUrl,
     BaseUrl,
-    CorsOrigins,
     DatabaseUrl,
     Days,
     Directory,
     EncryptionKeys,
-    Host,
-    HostNames,
     HttpUrl,
     Key,
     LinkHours,
-    Networks,
     PrivateKeys,
     Schedule,
     Secret,
@@ -319,11 +321,11 @@ class Settings(ProviderSettings):
                 provider.key_variable for provider in BUILT_IN.values() if not provider.self_hosted
             )
             raise SettingsError(
-                "No provider is configured: `reelhook serve --simulate` needs none, and simulates "
-                "videos; for real ones, `reelhook init` asks for what it needs and writes .env, or "
-                f"set a provider's key ({', '.join(keys)}), or OPENAI_BASE_URL to a server with a "
-                "/v1/videos API, such as SGLang, vLLM-Omni or LiteLLM (OpenAI shut down its "
-                "Videos API on 2026-09-24)"
+                "No provider is configured. To try reelhook without a key, run "
+                "`reelhook serve --simulate`. For real videos, run `reelhook init`, which asks for "
+                f"what it needs, or set a provider's key ({', '.join(keys)}), or OPENAI_BASE_URL "
+                "to a server with a /v1/videos API, such as SGLang, vLLM-Omni or LiteLLM (OpenAI "
+                "shut down its Videos API on 2026-09-24)"
             )
 
     @property

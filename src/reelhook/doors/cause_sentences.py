@@ -109,14 +109,14 @@ WORDS: Mapping[str, Sentences] = {
     "provider_down.reads": Sentences(
         "{account} can't be asked about its jobs",
         "It is asked again in every round",
-        "Wait for the provider, or look at its status page",
-        "reelhook stats",
+        "Check the account with the command, look at the provider's status page, or wait",
+        "reelhook doctor",
     ),
     "provider_down.creates": Sentences(
         "{account} did not accept the create, after {tries} tries",
         "It is sent again: the provider definitely did not accept it",
-        "Wait for the provider, or look at its status page",
-        "reelhook stats",
+        "Check the account with the command, look at the provider's status page, or wait",
+        "reelhook doctor",
     ),
     "provider_down.missing": Sentences(
         "{account} does not know the job any more",

@@ -155,8 +155,10 @@ class Guard:
             decision = within_scope(decision, matched)
         if isinstance(decision, Admission) and matched.allowed:
             # Of all routes with this path; the framework names the methods of the first one alone.
-            allowed = {"Allow": ", ".join(matched.allowed)}
-            return replace(WRONG_METHOD, headers={**decision.headers, **allowed})
+            allowed = ", ".join(matched.allowed)
+            message = f"This route takes {allowed}, not {request.method}; /docs lists all routes"
+            headers = {**decision.headers, "Allow": allowed}
+            return replace(WRONG_METHOD, message=message, headers=headers)
         if isinstance(decision, AccessRefusal) or matched.policy in _TAKES_ANY_BODY:
             return decision
         sends = request.method not in SAFE_METHODS and _declared_length(request.headers) != 0
