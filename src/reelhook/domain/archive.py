@@ -66,7 +66,7 @@ class ArchivedFile:
     which the provider deletes its copy, as far as is known. `late` files completed before there was
     an archive, and are fetched after all others. `missing_since` is the time since which the
     provider has not known its copy. `key` names the object in the archive, `size` is in bytes, and
-    `sha256` is in hexadecimal.
+    `sha256` is in hexadecimal. A waiting file has a key once an upload of it has begun.
     """
 
     job_id: str
@@ -122,6 +122,10 @@ class ArchivedFile:
     def postponed(self, until: Instant) -> "ArchivedFile":
         """Try again at that time, for a reason that is not the file's."""
         return replace(self, due_at=until)
+
+    def storing(self, key: str) -> "ArchivedFile":
+        """Note the object that is about to be written: a process that dies may leave it."""
+        return replace(self, key=key)
 
     def stored(
         self, key: str, size: int, sha256: str, content_type: str, now: Instant
