@@ -101,6 +101,14 @@ class ArchivedFile:
             self.duration, self.width, self.height, self.frame_rate, self.codec, self.has_audio
         )
 
+    @property
+    def gone(self) -> bool:
+        """True if the file was lost because its provider does not know it.
+
+        One that was given up for another reason may still be there.
+        """
+        return self.state is FileState.LOST and self.missing_since is not None
+
     def failed(self, error: str, now: Instant) -> "ArchivedFile":
         """Try again later, because a try has failed; after very many, give the file up."""
         expired = self.expires_at is not None and now - self.expires_at >= GRACE_MILLISECONDS

@@ -169,13 +169,9 @@ class _UnusableError(Exception):
 
 
 def _lost(file: ArchivedFile) -> str | None:
-    match file.state:
-        case FileState.REMOVED:
-            return f"it was removed from the archive ({file.error or 'its age, or a full archive'})"
-        case FileState.LOST:
-            return "its provider deleted it before it was archived"
-        case _:
-            return None
+    if file.state is FileState.REMOVED:
+        return f"it was removed from the archive ({file.error or 'its age, or a full archive'})"
+    return "its provider deleted it before it was archived" if file.gone else None
 
 
 def _too_large(bytes_max: int) -> _UnusableError:
