@@ -3,7 +3,10 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
+
+from reelhook.core.offload import run_on_disk
 
 CHUNK_BYTES = 256 * 1024
 """Large enough that handing a chunk to a thread costs little, and small next to many clients."""
@@ -19,7 +22,8 @@ class LocalFile:
     @classmethod
     async def open(cls, path: Path) -> "LocalFile":
         """Open a file for reading."""
-        return cls(await asyncio.to_thread(os.open, path, os.O_RDONLY | os.O_CLOEXEC))
+        opened = partial(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
+        return cls(await run_on_disk(opened, discard=os.close))
 
     async def chunks(self, position: int, end: int | None) -> AsyncIterator[bytes]:
         """Yield its bytes up to, not including, `end`; fewer if it becomes shorter meanwhile."""

@@ -1,0 +1,148 @@
+"""Work on a disk that is slow: the loop goes on, and a cancellation leaves no file open."""
+
+import asyncio
+import os
+import tempfile
+import threading
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_stage import until
+from image_hosts import fetcher, image_host
+
+from reelhook.core.offload import run_on_disk
+from reelhook.engine.archive.local_copy import write_all
+from reelhook.engine.archive.spool import THREADS, Spool
+from reelhook.objects.local_reads import LocalFile
+
+
+def open_files(folder: Path) -> list[str]:
+    """Return the files below a folder that this process has open."""
+    found: list[str] = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found.append(os.readlink(f"/proc/self/fd/{name}"))
+        except FileNotFoundError:
+            continue
+    return [path for path in found if path.startswith(str(folder))]
+
+
+async def cancelled(task: asyncio.Task[Any], gate: threading.Event) -> None:
+    """Cancel a task whose work waits at the gate; then let the work end."""
+    task.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_result_that_nobody_gets_any_more_is_discarded() -> None:
+    gate, begun, discarded = threading.Event(), threading.Event(), list[int]()
+
+    def work() -> int:
+        begun.set()
+        gate.wait()
+        return 7
+
+    task = asyncio.create_task(run_on_disk(work, discard=discarded.append))
+    await asyncio.to_thread(begun.wait)
+    await cancelled(task, gate)
+    assert discarded == [7]
+    assert await run_on_disk(lambda: 8, discard=discarded.append) == 8
+    assert discarded == [7]
+
+
+async def test_a_fetch_that_is_cancelled_while_its_file_is_opened_leaves_none_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, begun, opened = threading.Event(), threading.Event(), tempfile.TemporaryFile
+
+    def slowly(**options: Any) -> Any:
+        begun.set()
+        gate.wait()
+        return opened(**options)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", slowly)
+    async with image_host() as host, fetcher(tmp_path) as fetch:
+
+        async def fetched() -> None:
+            async with fetch.fetch(host.url, "image"):
+                pass
+
+        task = asyncio.create_task(fetched())
+        await asyncio.to_thread(begun.wait)  # so the loop goes on meanwhile
+        await cancelled(task, gate)
+        assert open_files(tmp_path) == []
+
+
+async def test_a_spooled_file_whose_opening_was_cancelled_can_be_opened_again(
+    tmp_path: Path,
+) -> None:
+    """Its lock would keep everybody out for as long as this process lives."""
+    spool, gate = Spool(tmp_path), threading.Event()
+    taken = [asyncio.create_task(spool.run(gate.wait)) for _ in range(THREADS)]
+
+    async def opened() -> None:
+        async with spool.open("job_1"):
+            pass
+
+    task = asyncio.create_task(opened())
+    await asyncio.sleep(0)
+    await cancelled(task, gate)
+    await asyncio.gather(*taken)
+    await opened()
+    assert open_files(tmp_path) == []
+    spool.close()
+
+
+async def test_a_write_that_is_cancelled_has_ended_before_its_file_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its bytes could go into another file, which has got the descriptor."""
+    gate, begun, results = threading.Event(), threading.Event(), list[int]()
+    write = os.write
+
+    def slowly(descriptor: int, chunk: bytes) -> int:
+        begun.set()
+        gate.wait()
+        results.append(write(descriptor, chunk))
+        return results[-1]
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"fox"
+
+    monkeypatch.setattr(os, "write", slowly)
+    path = tmp_path / "copy"
+    path.touch()
+    task = asyncio.create_task(write_all(path, chunks()))
+    await asyncio.to_thread(begun.wait)
+    task.cancel()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert open_files(tmp_path) == [str(path)]
+    await cancelled(task, gate)
+    await until(lambda: results)
+    assert results == [3]
+    assert open_files(tmp_path) == []
+
+
+async def test_a_stored_file_whose_opening_was_cancelled_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, gate, begun, opened = tmp_path / "video", threading.Event(), threading.Event(), os.open
+    path.write_bytes(b"fox")
+
+    def slowly(*arguments: Any) -> int:
+        begun.set()
+        gate.wait()
+        return opened(*arguments)
+
+    monkeypatch.setattr(os, "open", slowly)
+    task = asyncio.create_task(LocalFile.open(path))
+    await asyncio.to_thread(begun.wait)
+    await cancelled(task, gate)
+    await until(partial(open_files, tmp_path), 0.1, insist=False)
+    assert open_files(tmp_path) == []
