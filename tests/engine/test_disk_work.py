@@ -99,50 +99,48 @@ async def test_a_spooled_file_whose_opening_was_cancelled_can_be_opened_again(
 
 
 async def test_a_write_that_is_cancelled_has_ended_before_its_file_is_closed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """Else its bytes could go into another file, which has got the descriptor."""
-    gate, begun, results = threading.Event(), threading.Event(), list[int]()
-    write = os.write
-
-    def slowly(descriptor: int, chunk: bytes) -> int:
-        begun.set()
-        gate.wait()
-        results.append(write(descriptor, chunk))
-        return results[-1]
+    path, size = tmp_path / "slow", 1024 * 1024
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
 
     async def chunks() -> AsyncIterator[bytes]:
-        yield b"fox"
+        yield bytes(size)
 
-    monkeypatch.setattr(os, "write", slowly)
-    path = tmp_path / "copy"
-    path.touch()
     task = asyncio.create_task(write_all(path, chunks()))
-    await asyncio.to_thread(begun.wait)
+    read = len(await until(partial(some_of, reader)))
+    task.cancel()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert open_files(tmp_path) == [str(path)] * 2
+    while read < size:
+        read += len(await until(partial(some_of, reader)))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    os.close(reader)
+    assert open_files(tmp_path) == []
+
+
+async def test_a_stored_file_whose_opening_was_cancelled_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "slow"
+    os.mkfifo(path)  # it opens once both ends are there
+    task = asyncio.create_task(LocalFile.open(path))
+    await asyncio.sleep(0)
     task.cancel()
     await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert open_files(tmp_path) == [str(path)]
-    await cancelled(task, gate)
-    await until(lambda: results)
-    assert results == [3]
+    assert not task.done()
+    writer = os.open(path, os.O_WRONLY)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    os.close(writer)
     assert open_files(tmp_path) == []
 
 
-async def test_a_stored_file_whose_opening_was_cancelled_is_closed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, gate, begun, opened = tmp_path / "video", threading.Event(), threading.Event(), os.open
-    path.write_bytes(b"fox")
-
-    def slowly(*arguments: Any) -> int:
-        begun.set()
-        gate.wait()
-        return opened(*arguments)
-
-    monkeypatch.setattr(os, "open", slowly)
-    task = asyncio.create_task(LocalFile.open(path))
-    await asyncio.to_thread(begun.wait)
-    await cancelled(task, gate)
-    await until(partial(open_files, tmp_path), 0.1, insist=False)
-    assert open_files(tmp_path) == []
+def some_of(reader: int) -> bytes:
+    """Return bytes that are in a pipe; none if it is empty."""
+    try:
+        return os.read(reader, 64 * 1024)
+    except BlockingIOError:
+        return b""
