@@ -25,24 +25,31 @@ async def run_in_thread_if_large(count: int, work: Callable[[], T]) -> T:
     return work() if count < THREAD_FROM else await asyncio.to_thread(work)
 
 
-async def run_on_disk(
-    work: Callable[[], T],
-    *,
-    threads: Executor | None = None,
-    discard: Callable[[T], object] | None = None,
-) -> T:
+async def run_on_disk(work: Callable[[], T], *, threads: Executor | None = None) -> T:
     """Return the result of work on a disk, which may hang, done in a thread.
 
-    A cancellation waits for the end of the work, since its file must stay open until then. After
-    one, `discard` gets the result, for example to close it.
+    A cancellation waits for the end of the work, since its file must stay open until then.
     """
     done = asyncio.get_running_loop().run_in_executor(threads, work)
     try:
         return await asyncio.shield(done)
     except asyncio.CancelledError:
-        if discard is not None:  # also if this wait is cancelled again
-            done.add_done_callback(lambda _: _has_result(done) and discard(done.result()))
         await asyncio.wait([done])
+        raise
+
+
+async def open_on_disk(
+    opens: Callable[[], T], close: Callable[[T], object], *, threads: Executor | None = None
+) -> T:
+    """Return the result of `opens`, done in a thread.
+
+    After a cancellation `close` gets the result as soon as there is one, so nothing stays open.
+    """
+    opening = asyncio.get_running_loop().run_in_executor(threads, opens)
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(lambda _: _has_result(opening) and close(opening.result()))
         raise
 
 

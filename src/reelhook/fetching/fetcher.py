@@ -22,7 +22,7 @@ from aiohttp import (
 )
 from yarl import URL
 
-from reelhook.core.offload import run_on_disk
+from reelhook.core.offload import open_on_disk, run_on_disk
 from reelhook.domain.media import BYTES_MAX, FORMATS, File, content_type_of, judged
 from reelhook.domain.media_errors import OUR_ERRORS, MediaUnavailableError
 from reelhook.guard.addresses import AddressPolicy, LookUp
@@ -107,7 +107,7 @@ class MediaFetcher:
         """Fetch a file; see `MediaFetch.fetch`."""
         what = f"The {kind} at {origin_of(url)}"
         try:
-            spool = await run_on_disk(self._open_spool, discard=_close)
+            spool = await open_on_disk(self._open_spool, _close)
         except OSError as error:
             raise MediaUnavailableError(_unkept(what, error), ours=True) from error
         try:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
-from reelhook.core.offload import run_on_disk
+from reelhook.core.offload import open_on_disk
 
 CHUNK_BYTES = 256 * 1024
 """Large enough that handing a chunk to a thread costs little, and small next to many clients."""
@@ -22,8 +22,8 @@ class LocalFile:
     @classmethod
     async def open(cls, path: Path) -> "LocalFile":
         """Open a file for reading."""
-        opened = partial(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
-        return cls(await run_on_disk(opened, discard=os.close))
+        opens = partial(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
+        return cls(await open_on_disk(opens, os.close))
 
     async def chunks(self, position: int, end: int | None) -> AsyncIterator[bytes]:
         """Yield its bytes up to, not including, `end`; fewer if it becomes shorter meanwhile."""

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from reelhook.core.offload import run_on_disk
+from reelhook.core.offload import open_on_disk, run_on_disk
 from reelhook.ports import Objects
 
 LEFT_SECONDS = 3600.0
@@ -35,7 +35,7 @@ async def local_copy(objects: Objects, key: str, folder: Path) -> AsyncIterator[
 @asynccontextmanager
 async def temporary_file(folder: Path) -> AsyncIterator[Path]:
     """Give an empty file in the folder, which is removed with the block. Raises `OSError`."""
-    path = await run_on_disk(partial(_created, folder), discard=_remove)
+    path = await open_on_disk(partial(_created, folder), _remove)
     try:
         yield path
     finally:
@@ -45,7 +45,7 @@ async def temporary_file(folder: Path) -> AsyncIterator[Path]:
 async def write_all(path: Path, chunks: AsyncIterable[bytes]) -> int:
     """Write chunks to an empty file as they come, and return their size. Raises `OSError`."""
     size = 0
-    descriptor = await run_on_disk(partial(os.open, path, os.O_WRONLY), discard=os.close)
+    descriptor = await open_on_disk(partial(os.open, path, os.O_WRONLY), os.close)
     try:
         async for chunk in chunks:
             await run_on_disk(partial(_write, descriptor, chunk))

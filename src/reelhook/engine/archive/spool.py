@@ -10,10 +10,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from reelhook.core.offload import run_on_disk
+from reelhook.core.offload import open_on_disk, run_on_disk
 from reelhook.engine.archive.partial_file import READ_BYTES, PartialFile, SpoolBusyError
 
 T = TypeVar("T")
@@ -37,16 +38,15 @@ class Spool:
         """Begin no more work."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def run(
-        self, work: Callable[[], T], *, discard: Callable[[T], object] | None = None
-    ) -> T:
+    async def run(self, work: Callable[[], T]) -> T:
         """Return the result of work on the disk; see `run_on_disk`."""
-        return await run_on_disk(work, threads=self._threads, discard=discard)
+        return await run_on_disk(work, threads=self._threads)
 
     @asynccontextmanager
     async def open(self, job_id: str) -> AsyncIterator[PartialFile]:
         """Open and lock a job's file. Raises `SpoolBusyError`."""
-        file = await self.run(lambda: self._opened(job_id), discard=PartialFile.close)
+        opens = partial(self._opened, job_id)
+        file = await open_on_disk(opens, PartialFile.close, threads=self._threads)
         try:
             yield file
         finally:
