@@ -1,6 +1,7 @@
 """Downloads of archived files: what they need of the archive, and what happens without it."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -138,6 +139,14 @@ async def test_an_object_that_is_not_the_stored_one_is_never_served(
         assert [(one["job"], one["object"]) for one in lines] == [
             (job_id, f"videos/{job_id}.mp4")
         ] * 2
+
+
+async def test_an_archive_that_was_moved_serves_its_files(tmp_path: Path) -> None:
+    async with archive(tmp_path) as at:
+        job_id = await at.stored()
+        shutil.move(at.folder, tmp_path / "elsewhere")
+        at.use(ObstoreObjects((tmp_path / "elsewhere").as_uri()))
+        assert (await download(at, job_id)).body == VIDEO
 
 
 async def test_a_store_that_hangs_is_not_waited_for_long(
