@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from reelhook.core.offload import open_on_disk, run_on_disk
+from reelhook.engine.archive.disks import check_room
 from reelhook.ports import Objects
 
 LEFT_SECONDS = 3600.0
@@ -20,7 +21,8 @@ _PREFIX, _SUFFIX = "copy-", ".tmp"
 async def local_copy(objects: Objects, key: str, folder: Path) -> AsyncIterator[Path]:
     """Give the object's own file, or a copy in the folder that is removed with the block.
 
-    Raises `ObjectMissingError`, `ObjectStoreError`, or `OSError` if the folder can't be used.
+    Raises `ObjectMissingError`, `ObjectStoreError`, or `OSError` if the folder can't be used, or
+    has no room for a copy.
     """
     own = objects.local_path(key)
     if own is not None:
@@ -28,6 +30,7 @@ async def local_copy(objects: Objects, key: str, folder: Path) -> AsyncIterator[
         return
     async with temporary_file(folder) as path:
         async with objects.open(key) as found:
+            await run_on_disk(partial(check_room, folder, found.size))
             await write_all(path, found.chunks)
         yield path
 
