@@ -16,7 +16,7 @@ from image_hosts import fetcher, image_host
 from reelhook.core.offload import open_on_disk
 from reelhook.engine.archive.local_copy import write_all
 from reelhook.engine.archive.spool import THREADS, Spool
-from reelhook.objects.local_reads import LocalFile
+from reelhook.objects.store import ObstoreObjects
 
 
 def open_files(folder: Path) -> list[str]:
@@ -128,11 +128,34 @@ async def test_a_write_that_is_cancelled_has_ended_before_its_file_is_closed(
 async def test_a_stored_file_whose_opening_was_cancelled_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "slow"
     os.mkfifo(path)  # it opens once both ends are there
-    task = asyncio.create_task(LocalFile.open(path))
+    read = partial(first_chunk, ObstoreObjects(tmp_path.as_uri()))
+    task = asyncio.create_task(read("slow"))
     await asyncio.sleep(0)
     await cancelled(task)
     os.close(os.open(path, os.O_WRONLY))
     await until(lambda: not open_files(tmp_path))
+
+
+async def test_downloads_from_a_disk_that_hangs_hold_up_no_other_work(tmp_path: Path) -> None:
+    objects = ObstoreObjects(tmp_path.as_uri())
+    names = [f"slow-{number}" for number in range(40)]
+    for name in names:
+        os.mkfifo(tmp_path / name)
+    tasks = [asyncio.create_task(first_chunk(objects, name)) for name in names]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        assert await asyncio.to_thread(lambda: "done") == "done"
+    for task in tasks:
+        await cancelled(task)
+    ends = [os.open(tmp_path / name, os.O_RDWR | os.O_NONBLOCK) for name in names]
+    await until(lambda: len(open_files(tmp_path)) == len(names))
+    for end in ends:
+        os.close(end)
+
+
+async def first_chunk(objects: ObstoreObjects, key: str) -> bytes:
+    async with objects.open(key) as found:
+        return await anext(found.chunks)
 
 
 def some_of(reader: int) -> bytes:
