@@ -12,6 +12,7 @@ from reelhook.domain.caller import ANONYMOUS
 from reelhook.doors.access import route_path
 from reelhook.doors.error_form import ErrorForm, ErrorReply
 from reelhook.doors.guard import CALLER
+from reelhook.doors.policy import READING
 from reelhook.doors.web.rendering import HEADERS, respond
 from reelhook.doors.web.view import Site
 
@@ -63,7 +64,7 @@ def error_page(
 def _login(request: Request, error: ErrorReply) -> Response:
     if "live" in request.query_params:
         return PlainTextResponse(error.message, 401, headers=HEADERS)
-    if request.method == "GET" and request.headers.get("sec-fetch-site") == "cross-site":
+    if request.method in READING and request.headers.get("sec-fetch-site") == "cross-site":
         return HTMLResponse(_AGAIN, headers=HEADERS)
     root = str(request.scope.get("root_path", ""))
     wanted = _wanted(request)
@@ -73,7 +74,7 @@ def _login(request: Request, error: ErrorReply) -> Response:
 
 def _wanted(request: Request) -> str:
     """Return the page to show after the login: the one that was asked for, or the form's."""
-    if request.method == "GET":
+    if request.method in READING:
         query = request.url.query
         return route_path(request.scope) + (f"?{query}" if query else "")
     try:
