@@ -43,7 +43,8 @@ async def shots_of(api: Api, state: str, shown: Mapping[str, str]) -> dict[str, 
     for name, job_id in shown.items():
         if name != "endpoint":
             shots[f"job-{name}"] = Shot(f"/jobs/{job_id}")
-    shots["endpoint"] = Shot(f"/webhooks/{shown['endpoint']}")
+    for one in (await api.get("/api/endpoints")).value["endpoints"]:
+        shots["endpoint"] = Shot(f"/webhooks/{shown.get('endpoint', one['id'])}")
     rows: list[dict[str, Any]] = (await api.get("/api/deliveries", jobId=shown["completed"])).value[
         "deliveries"
     ]

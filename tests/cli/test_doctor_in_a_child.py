@@ -1,9 +1,10 @@
 """The doctor of the system's page, which runs as a process of its own."""
 
 import os
+import sys
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # psutil ships no types
 import pytest
 
 from reelhook.bootstrap.doctor import child
@@ -23,7 +24,7 @@ async def test_a_child_that_does_not_end_is_ended(
     program = tmp_path / "python"
     program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
     program.chmod(0o700)
-    monkeypatch.setattr(child.sys, "executable", os.fspath(program))
+    monkeypatch.setattr(sys, "executable", os.fspath(program))
     monkeypatch.setattr(child, "SECONDS_MAX", 0.3)
     (finding,) = await child.examine_in_child(Settings.of(data_dir=tmp_path))
     assert (finding.verdict.value, finding.message) == (
@@ -36,6 +37,6 @@ async def test_a_child_that_does_not_end_is_ended(
 async def test_a_child_that_prints_no_findings_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child.sys, "executable", "/bin/echo")
+    monkeypatch.setattr(sys, "executable", "/bin/echo")
     (finding,) = await child.examine_in_child(Settings.of(data_dir=tmp_path))
     assert finding.subject == "doctor"

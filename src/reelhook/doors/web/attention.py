@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from reelhook.domain.caller import Caller
-from reelhook.domain.causes.cause import Cause, Harm, HeldUp, Thing
+from reelhook.domain.causes.cause import Cause, CauseName, Harm, HeldUp, Thing
 from reelhook.domain.event import Instant
 from reelhook.doors.causes import CauseWords, words_of
 from reelhook.doors.web.states import State
@@ -14,6 +14,21 @@ _TONES = {
     Harm.STOPPED: State("stopped", "bad", "stop"),
     Harm.WEBHOOKS: State("webhooks", "warn", "retry"),
     Harm.SLOW: State("slow", "wait", "queue"),
+}
+_OF_JOBS = frozenset(
+    {
+        *(CauseName.IN_DOUBT, CauseName.IN_DOUBT_LOOKING, CauseName.NEAR_MAX_AGE),
+        *(CauseName.ACCOUNT_FULL, CauseName.FILES_AWAITED, CauseName.PROVIDER_SLOW),
+    }
+)
+"""Causes that are looked at job by job."""
+_PAGES = {
+    CauseName.EXPIRING: "archive",
+    CauseName.ARCHIVE_PAUSED: "archive",
+    CauseName.PAUSED: "system",
+    CauseName.STORE_SLOW: "system",
+    CauseName.NO_WORKER: "system",
+    CauseName.OVER_BUDGET: "costs",
 }
 _ONE = {Thing.JOBS: "job", Thing.WEBHOOKS: "webhook", Thing.FILES: "file"}
 
@@ -55,25 +70,11 @@ def _shown_row(view: View, row: HeldUp) -> ShownCause:
 
 def _page_of(view: View, row: HeldUp) -> str:
     """Return the address of the page on which a cause can be ended, or seen."""
-    facts = row.cause.facts
-    if (endpoint := facts.get("endpoint")) is not None:
+    name = row.cause.name
+    if (endpoint := row.cause.facts.get("endpoint")) is not None:
         return view.to("webhooks", endpoint)
-    match row.cause.name.harm, row.things:
-        case Harm.MONEY, Thing.FILES:
-            return view.to("archive")
-        case Harm.MONEY, _:
-            return view.to("jobs", row.job_ids[0]) if len(row.job_ids) == 1 else _doubt(view, row)
-        case Harm.WEBHOOKS, _:
-            return view.to("webhooks")
-    if row.cause.name.value in {"paused", "store_slow", "no_worker"}:
-        return view.to("system")
-    if row.cause.name.value == "over_budget":
-        return view.to("costs")
-    if row.cause.name.value == "archive_paused":
-        return view.to("archive")
-    return view.to("providers")
-
-
-def _doubt(view: View, row: HeldUp) -> str:
-    in_doubt = row.cause.name.value.startswith("in_doubt")
-    return view.to("jobs", q="status:doubt" if in_doubt else None)
+    if name in _OF_JOBS:
+        if len(row.job_ids) == 1 and row.count == 1:
+            return view.to("jobs", row.job_ids[0])
+        return view.to("jobs", q="status:doubt" if name is CauseName.IN_DOUBT else f"cause:{name}")
+    return view.to(_PAGES.get(name, "providers"))

@@ -109,9 +109,16 @@ def _held_receiver(row: Row, waiting: Sequence[Row]) -> HeldReceiver:
 
 
 def _receiver(row: Sequence[Any]) -> HeldEndpoint:
-    endpoint_id, url, disabled, *times, description = row
-    why = None if disabled is None else Disabled(disabled)
-    return HeldEndpoint(endpoint_id, shown_url(url), why, *times, description)
+    endpoint_id, url, disabled, disabled_at, failing_since, probe_due_at, description = row
+    return HeldEndpoint(
+        endpoint_id,
+        shown_url(url),
+        None if disabled is None else Disabled(disabled),
+        disabled_at,
+        failing_since,
+        probe_due_at,
+        description,
+    )
 
 
 def _webhook(row: Row, receiver: HeldEndpoint, failed_at: int | None = None) -> HeldWebhook:
