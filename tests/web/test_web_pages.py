@@ -188,9 +188,10 @@ async def test_an_unknown_job_is_a_page_and_a_404(stage: Stage) -> None:
     for path in ("/jobs/job_unknown", "/webhooks/ep_unknown", "/nowhere"):
         reply = await stage.visitors["operator"].get(path)
         assert (reply.status, b"<h1>Nothing here" in reply.body) == (404, True), path
-    assert 'href="/webhooks">To the webhooks' in (
-        await stage.visitors["operator"].get("/webhooks/ep_unknown")
-    ).body.decode()
+    assert (
+        'href="/webhooks">To the webhooks'
+        in (await stage.visitors["operator"].get("/webhooks/ep_unknown")).body.decode()
+    )
     # A program still gets JSON.
     assert (await stage.server.get("/nowhere")).json()["code"] == "not_found"
 
