@@ -58,7 +58,7 @@ async def shots_of(api: Api, state: str, shown: Mapping[str, str]) -> dict[str, 
             "confirm": Shot(f"/jobs/{shown['rendering']}", _ask),
             "try-file": Shot("/try", _price_with_file),
             "key-shown": Shot("/keys", _create_key),
-            "secret-shown": Shot("/webhooks", _register),
+            "secret-shown": Shot(shots["endpoint"].path, _rotate),
         }
     else:
         shots["system-checked"] = Shot("/system", _examine)
@@ -104,10 +104,9 @@ async def _create_key(page: Page) -> None:
     await page.wait_for_selector(".secret")
 
 
-async def _register(page: Page) -> None:
-    await page.fill("#url", "http://127.0.0.1:9/hooks")
-    await page.fill("#about", "A new receiver")
-    await page.click("button:has-text('Register')")
+async def _rotate(page: Page) -> None:
+    await page.click("summary:has-text('Rotate the secret')")
+    await page.click("button:has-text('Rotate it')")
     await page.wait_for_selector(".secret")
 
 
