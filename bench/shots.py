@@ -55,7 +55,7 @@ async def shots_of(api: Api, state: str, shown: Mapping[str, str]) -> dict[str, 
         shots |= {
             "help": Shot("/", _help),
             "matching": Shot("/jobs?q=age%3A%3E1s&all=cancel"),
-            "confirm": Shot(f"/jobs/{shown['rendering']}", _ask),
+            "confirm": Shot(f"/jobs/{shown['completed']}", _ask),
             "try-file": Shot("/try", _price_with_file),
             "key-shown": Shot("/keys", _create_key),
             "secret-shown": Shot(shots["endpoint"].path, _rotate),
@@ -87,7 +87,7 @@ async def _help(page: Page) -> None:
 
 
 async def _ask(page: Page) -> None:
-    await page.click("summary:has-text('Stop watching')")
+    await page.click("summary:has-text('Delete')")
 
 
 async def _price_with_file(page: Page) -> None:
