@@ -27,7 +27,7 @@ class HeldEndpoint:
     @property
     def facts(self) -> dict[str, Fact]:
         """The facts of every cause that is about it. `receiver` is what people call it."""
-        name = self.origin if not self.description else f"{self.description} ({self.origin})"
+        name = self.description or self.origin
         return {"endpoint": self.id, "url": self.origin, "receiver": name}
 
 

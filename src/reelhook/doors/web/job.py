@@ -7,6 +7,7 @@ from typing import Any
 
 from reelhook.domain.archive import ArchivedFile, PosterState
 from reelhook.domain.caller import Caller, Scope
+from reelhook.domain.causes.cause import Thing
 from reelhook.domain.delivery import Attempt
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
@@ -52,13 +53,16 @@ async def job(view: View) -> Mapping[str, Any]:
     parsed = [json.loads(event.body) for event in events]
     one = stored.job
     causes = (await gateway.attention.causes_of_jobs(who, [one])).get(job_id, ())
+    of_itself = [cause for cause in causes if cause.name.things is Thing.JOBS]
+    of_others = [cause for cause in causes if cause.name.things is not Thing.JOBS]
     file = await gateway.content.file(who, job_id)
     return {
         "job": one,
         "stored": stored,
         "title": stored.request.title or one.id,
         "video": _video(view, one),
-        "causes": [shown_cause(cause, who) for cause in causes],
+        "causes": [shown_cause(cause, who) for cause in of_itself],
+        "held": [shown_cause(cause, who) for cause in of_others],
         "file": file,
         "poster": poster_address(view, one, file),
         "position": await gateway.jobs.queue_position(who, one),
