@@ -81,6 +81,24 @@ async def test_a_webhook_that_fails_is_found_by_its_cause_and_sent_again(tmp_pat
             await server.delivery_when("delivered", jobId=job)
 
 
+async def test_the_failed_webhooks_of_selected_jobs_are_sent_again(tmp_path: Path) -> None:
+    async with (
+        gateway(tmp_path, Faults(queue_seconds=0, render_seconds=0), retry_schedule="0s") as server,
+        receiver() as client,
+        browsing(server) as visitor,
+    ):
+        client.status = 500
+        job = await server.submit("A fox", webhookUrl=client.url)
+        await server.delivery_when("failed", jobId=job)
+        client.status = 200
+        await visitor.text("/jobs")
+        done = await visitor.post("/jobs/selected", {f"job.{job}": "on", "do": "resend"})
+        assert done.headers["Location"].endswith("done=selected_resend")
+        await server.delivery_when("delivered", jobId=job)
+        wrong = await visitor.post("/jobs/selected", {f"job.{job}": "on", "do": "sell"})
+        assert wrong.status == 400
+
+
 async def test_what_failed_at_an_endpoint_is_sent_again_once_its_number_is_typed(
     tmp_path: Path,
 ) -> None:
