@@ -89,7 +89,7 @@ async def test_every_field_arrives_and_what_is_ignored_is_said(tmp_path: Path) -
             ("unsupported", "later"),
         ]
         request = await request_of(server, body["operation"]["jobId"])
-        assert (request.seconds, request.size, request.aspect_ratio) == ("1", "64x36", "16:9")
+        assert (request.seconds, request.size, request.aspect_ratio) == ("4", "1280x720", "16:9")
         assert (request.seed, request.audio, request.negative_prompt) == (7, False, "rain")
         assert (request.image, request.last_frame) == (f"{URL}/1.png", f"{URL}/2.png")
         assert request.reference_images == (f"{URL}/a.png",)

@@ -46,7 +46,7 @@ async def test_a_call_waits_for_its_video(tmp_path: Path) -> None:
         assert b64decode(video["data"])[4:8] == b"ftyp"
         assert found["providerMetadata"]["reelhook"]["model"] == MODEL
         [job] = server.simulator.jobs.values()
-        assert (job.video.seconds, job.video.width, job.video.height) == (1, 64, 36)
+        assert (job.video.seconds, job.video.width, job.video.height) == (4, 1280, 720)
 
 
 async def test_a_public_address_gets_a_signed_url(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from reelhook.simulator.faults import Faults
 
 KEY = "a-long-random-text"
 MODEL = "openai/sora-2"
-FOX = {"prompt": "A fox", "n": 1, "duration": 1, "resolution": "64x36", "providerOptions": {}}
+FOX = {"prompt": "A fox", "n": 1, "duration": 4, "resolution": "1280x720", "providerOptions": {}}
 
 
 @asynccontextmanager
