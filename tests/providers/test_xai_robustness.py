@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.robustness import STATUSES, bodies
@@ -74,13 +74,11 @@ def rig() -> Iterator[Rig]:
         runner.run(manager.__aexit__(None, None, None))
 
 
-@settings(max_examples=100, deadline=None)
 @given(status=st.sampled_from(STATUSES), body=bodies(NAMES, WORDS))
 def test_no_json_breaks_the_adapter(rig: Rig, status: int, body: bytes) -> None:
     rig.check(status, body)
 
 
-@settings(max_examples=30, deadline=None)
 @given(status=st.sampled_from(STATUSES), body=st.binary(max_size=200))
 def test_no_bytes_break_the_adapter(rig: Rig, status: int, body: bytes) -> None:
     rig.check(status, body)
