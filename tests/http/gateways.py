@@ -150,7 +150,7 @@ async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 60) ->
     """Wait until the condition holds; return what it returned."""
     async with asyncio.timeout(seconds):
         while not (value := await condition()):  # noqa: ASYNC110 - the condition is read over HTTP
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)
         return value
 
 

@@ -71,7 +71,7 @@ async def ended(session: aiohttp.ClientSession, status_url: str) -> Any:
             _, status = await get(session, status_url)
             if status["status"] != "generating":
                 return status
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
@@ -84,7 +84,7 @@ async def hosting(build: Callable[[str], ASGIApp], **options: Any) -> AsyncItera
         task = asyncio.create_task(server.serve([listener]))
         async with asyncio.timeout(60):
             while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.02)
         try:
             yield url
         finally:

@@ -110,7 +110,7 @@ def test_no_bytes_break_the_adapter(rig: Rig, status: int, body: bytes) -> None:
     rig.check(status, body)
 
 
-@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"a":' * 200_000, b'{"id": ' + b"9" * 5000])
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"a":' * 20_000, b'{"id": ' + b"9" * 5000])
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_no_pathological_json_breaks_the_adapter(rig: Rig, status: int, body: bytes) -> None:
     rig.check(status, body)
