@@ -46,7 +46,7 @@ async def _run(program: AbstractAsyncContextManager[object]) -> None:
     async def run_until_stopped() -> None:
         async with program as opened:
             if isinstance(opened, Running):
-                await asyncio.to_thread(warm_up, opened.hook.asgi)
+                await asyncio.to_thread(warm_up)
             _collect_less()
             started.set()
             await stop.wait()
