@@ -35,6 +35,7 @@ from reelhook.domain.request import (
 from reelhook.domain.request_media import job_in, text_of_job
 from reelhook.domain.upload import UPLOAD
 from reelhook.doors.fields import EndpointIds
+from reelhook.doors.ignored_fields import warnings_of
 from reelhook.doors.json_shape import parsed_bytes
 from reelhook.doors.labels import with_few_names
 from reelhook.doors.media_urls import (
@@ -46,9 +47,6 @@ from reelhook.doors.media_urls import (
     names_with_video,
 )
 from reelhook.doors.openai.ids import job_id_of
-
-WARNINGS_MAX = 20
-_NAME_CHARACTERS_MAX = 64
 
 
 def _shown(**limits: Any) -> Any:
@@ -237,9 +235,7 @@ def checked(kind: type[Body], fields: dict[str, Any]) -> tuple[Body, list[str]]:
     except ValidationError as error:
         found = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
         raise RequestValidationError(found) from None
-    unknown = [name[:_NAME_CHARACTERS_MAX] for name in given if name not in kind.model_fields]
-    warnings = [f"{name} is no field of this request, so it was ignored" for name in unknown]
-    return body, warnings[:WARNINGS_MAX]
+    return body, warnings_of(given, kind.model_fields)
 
 
 def _referenced(reference: Any) -> str:
