@@ -118,6 +118,7 @@ _REMEDIES = {
     "list_type": "must be a list",
     "dict_type": "must be an object",
     "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "form": "must be {form}",

@@ -34,8 +34,8 @@ from reelhook.gateway import StoredJob
 
 
 def _as_text(value: Any) -> Any:
-    # The API documents `seconds: "4"`, but many clients send 4.
-    if isinstance(value, int) and not isinstance(value, bool):
+    # The API documents `seconds: "4"`, but many clients send 4. The domain refuses 4.5.
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return value
 

@@ -55,8 +55,8 @@ def _shown(**limits: Any) -> Any:
 
 
 def _as_text(value: Any) -> Any:
-    # The SDKs' types say "4", but many clients send 4.
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    # The SDKs' types say "4", but many clients send 4. The domain refuses 4.5.
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _as_list(value: Any) -> Any:
