@@ -4,13 +4,10 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from reelhook.domain.errors import ReelhookError
-from reelhook.domain.problem import Problem, sentence
-from reelhook.domain.request import IN_WORDS
 from reelhook.doors import errors
 from reelhook.doors.app import ROUTERS
 from reelhook.doors.openai.body import RemixBody, VideoBody
@@ -63,10 +60,3 @@ def test_every_problem_of_a_body_or_a_parameter_has_a_sentence() -> None:
             assert problem["type"] in errors._REMEDIES, problem
             message, _ = errors._sentence(problem)
             assert not any(sign in message for sign in ("^", "[", "Input", "String")), message
-
-
-@pytest.mark.parametrize("form", IN_WORDS.values())
-def test_every_form_is_said_in_words(form: str) -> None:
-    said = sentence(Problem.FORM, "field", {"form": form})
-    assert said.startswith("field must be ")
-    assert not set("^$[]{}\\+").intersection(said)

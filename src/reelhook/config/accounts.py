@@ -33,8 +33,9 @@ from pydantic import (
 )
 
 from reelhook.config.forms import formed
+from reelhook.config.network_validators import Networks, Origins
 from reelhook.config.prices import PriceTable, RateEntry, Rates, Tables
-from reelhook.config.validators import BaseUrl, Key, Networks, Origins, environment_name
+from reelhook.config.validators import BaseUrl, Key, environment_name
 from reelhook.domain.errors import SettingsError
 from reelhook.providers.registry import BUILT_IN
 
@@ -47,6 +48,11 @@ Name = Annotated[
         "1 to 64 small letters, digits, dots, _ and -, a letter or digit first",
     ),
 ]
+_IN_WORDS = {
+    "extra_forbidden": "is not known here; correct its name, or remove it",
+    "missing": "is required",
+}
+"""Words for errors of which pydantic's own message names no remedy."""
 
 Value = TypeVar("Value")
 
@@ -197,4 +203,6 @@ _NAME_IN_TABLE = "[key]"
 def _sentence(path: Path, error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"] if part != _NAME_IN_TABLE) or "an account"
-    return f"REELHOOK_ACCOUNTS_FILE: {path}: {place}: {first['msg']}"
+    words = _IN_WORDS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+    words = words.replace("Input should be", "must be", 1)
+    return f"REELHOOK_ACCOUNTS_FILE: {path}: {place} {words}"

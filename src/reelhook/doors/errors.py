@@ -121,8 +121,8 @@ _REMEDIES = {
     "model_attributes_type": "must be an object",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
-    "form": "must be {form}",
     "file_form": "must have the type url or file, or name a job",
+    "string_pattern_mismatch": "must be an id: letters, digits, hyphens and underscores",
     "string_too_long": "must have at most {max_length} characters",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
@@ -271,4 +271,7 @@ def _sentence(problem: Any) -> tuple[str, str | None]:
     if kind == "string_too_short" and problem["ctx"]["min_length"] == 1:
         remedy = "must not be empty"
     remedy = "has a form that is not allowed" if remedy is None else remedy
-    return f"{subject} {remedy.format_map(problem.get('ctx', {}))}", field
+    facts = dict(problem.get("ctx", {}))
+    if "expected" in facts:  # pydantic quotes each value
+        facts["expected"] = facts["expected"].replace("'", "")
+    return f"{subject} {remedy.format_map(facts)}", field

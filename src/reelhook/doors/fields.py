@@ -19,12 +19,7 @@ from pydantic_core import PydanticCustomError
 from reelhook.domain.caller import DEFAULT_PROJECT
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
-from reelhook.domain.request import (
-    IN_WORDS,
-    JOB_ID,
-    JOB_ID_CHARACTERS_MAX,
-    SHORT_CHARACTERS_MAX,
-)
+from reelhook.domain.request import JOB_ID, JOB_ID_CHARACTERS_MAX, SHORT_CHARACTERS_MAX
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 ENDPOINTS_MAX = 10
@@ -57,12 +52,6 @@ def _time(value: object) -> object:
     return value
 
 
-def _job_id(value: str) -> str:
-    if not re.fullmatch(JOB_ID, value):
-        raise PydanticCustomError("form", "must be {form}", {"form": IN_WORDS[JOB_ID]})
-    return value
-
-
 def is_absent(value: object) -> bool:
     """Return True if a response leaves the field out."""
     return value is None
@@ -86,9 +75,9 @@ Time = Annotated[AwareDatetime, BeforeValidator(_time)]
 NoNul = AfterValidator(_without_nul)
 JobId = Annotated[
     str,
-    StringConstraints(strict=True, min_length=1, max_length=JOB_ID_CHARACTERS_MAX),
-    AfterValidator(_job_id),
-    Field(json_schema_extra={"pattern": f"^{JOB_ID}$"}),
+    StringConstraints(
+        strict=True, min_length=1, max_length=JOB_ID_CHARACTERS_MAX, pattern=f"^{JOB_ID}$"
+    ),
 ]
 Text = Annotated[str, StringConstraints(strict=True), NoNul]
 ShortText = Annotated[
