@@ -25,7 +25,14 @@ async def run_server(
     """Serve until SIGTERM, SIGINT or SIGHUP, then end cleanly within 8 s."""
     raise_soft_limit()
     await _run(
-        server(settings, simulate=simulate, migrate=migrate, work=work, examine=examine_in_child)
+        server(
+            settings,
+            simulate=simulate,
+            migrate=migrate,
+            apart=True,
+            work=work,
+            examine=examine_in_child,
+        )
     )
 
 
