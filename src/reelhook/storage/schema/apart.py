@@ -32,8 +32,9 @@ async def migrate_apart(path: Path) -> None:
         return Popen(command, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)  # noqa: S603
 
     if await interruptible(lacks_some):
-        async with ChildProcess(start) as child:
-            await child.run(Popen.wait)
+        with contextlib.suppress(OSError):  # it can't be started
+            async with ChildProcess(start) as child:
+                await child.run(Popen.wait)
 
 
 if __name__ == "__main__":
