@@ -159,7 +159,7 @@ def _build_commands_once() -> None:
     """Make Typer's commands here: that is most of what a short command takes."""
     app = importlib.import_module("reelhook.cli.app")
     built = importlib.import_module("typer.main").get_command(app.build())
-    vars(app)["build"] = lambda: built
+    vars(app)["build"] = lambda **_: built
 
 
 def _parent(connection: socket.socket) -> None:
