@@ -276,7 +276,9 @@ def test_any_text_is_either_a_value_or_a_sentence(variable: str, text: str) -> N
 )
 def test_the_public_url_follows_host_and_port(host: str, expected: str) -> None:
     assert Settings.of(host=host, port=99).public_url == expected
-    assert Settings.of(host=host, port=0).listening_on(99).public_url == expected
+    settings = Settings.of(host=host, port=0).listening_on(99)
+    assert (settings.public_url, settings.port) == (expected, 99)
+    assert "public_url" not in settings.model_fields_set
 
 
 def test_a_given_public_url_stays_whatever_the_port() -> None:

@@ -32,7 +32,7 @@ async def error_of(sdk: AsyncOpenAI, method: str, path: str, **options: Any) -> 
 
 
 def asked_again(error: APIStatusError) -> bool:
-    return error.response.headers.get("x-should-retry") != "false"
+    return str(error.response.headers.get("x-should-retry")) != "false"
 
 
 async def project_key(server: Gateway, *scopes: str, **limits: Any) -> str:

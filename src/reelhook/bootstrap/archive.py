@@ -13,6 +13,8 @@ from reelhook.ports import Objects
 
 log = structlog.get_logger()
 CHECK_SECONDS_MAX = 15.0
+START_SECONDS_MAX = 5.0
+"""A store that hangs delays the watching of jobs by so long at a start."""
 SETTING = "REELHOOK_ARCHIVE_URL"
 OFF = (
     "finished videos are not kept, and are lost once their providers delete them; set "
@@ -35,7 +37,7 @@ async def open_objects(settings: Settings) -> Objects | None:
     except ObjectStoreError as error:
         raise SettingsError(f"{SETTING}: {unopened(error)}") from None
     try:
-        await checked(objects)
+        await checked(objects, START_SECONDS_MAX)
     except ObjectStoreError as error:
         if error.refused:
             raise SettingsError(f"{SETTING}: {refusal(error)}") from None
@@ -52,15 +54,13 @@ def needs_choice(settings: Settings) -> bool:
     return settings.archive_url is None and not isinstance(settings.database, Path)
 
 
-async def checked(objects: Objects) -> None:
+async def checked(objects: Objects, seconds: float = CHECK_SECONDS_MAX) -> None:
     """Write, read and delete a small object. Raises `ObjectStoreError`."""
     try:
-        async with asyncio.timeout(CHECK_SECONDS_MAX):
+        async with asyncio.timeout(seconds):
             await objects.check()
     except TimeoutError:
-        raise ObjectStoreError(
-            objects.name, f"it did not respond within {CHECK_SECONDS_MAX:g} s"
-        ) from None
+        raise ObjectStoreError(objects.name, f"it did not respond within {seconds:g} s") from None
 
 
 def refusal(error: ObjectStoreError) -> str:

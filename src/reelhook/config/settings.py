@@ -308,9 +308,11 @@ class Settings(ProviderSettings):
     def listening_on(self, port: int) -> Self:
         """Return the settings with the port that the system chose, if PORT was 0."""
         update: dict[str, Any] = {"port": port}
-        if "public_url" not in self.model_fields_set:
-            update["public_url"] = local_url(self.host, port)
-        return self.model_copy(update=update)
+        if "public_url" in self.model_fields_set:
+            return self.model_copy(update=update)
+        settings = self.model_copy(update=update | {"public_url": local_url(self.host, port)})
+        settings.model_fields_set.discard("public_url")  # nobody chose it
+        return settings
 
     def check_for_server(self, *, simulate: bool, work: bool = True) -> None:
         """Raise `SettingsError` if a server must not start with these settings."""

@@ -115,6 +115,16 @@ class AccountHealth:
     def archive(self, pause: ArchivePause | None) -> None:
         self._update(archive=pause)
 
+    def files_refused(self, message: str, now: Instant) -> None:
+        """Record that this machine can't fetch or keep the files of requests."""
+        before = self.account_status.files
+        if before is None or before.last_response != message:
+            self._update(files=Waiting(now if before is None else before.since, message))
+
+    def files_work(self) -> None:
+        """Record that files of requests can be kept, or that none are wanted."""
+        self._update(files=None)
+
     def _update(self, **changes: Any) -> None:
         after = replace(self.account_status, **changes)
         if after != self.account_status:

@@ -25,6 +25,7 @@ from reelhook.doors.limits import LimitError, Refusals
 from reelhook.doors.multipart import FORM, media_type
 from reelhook.doors.policy import (
     OF_PAGES,
+    READING,
     UNKNOWN,
     UNKNOWN_PAGE,
     DeclaredRoutes,
@@ -196,7 +197,7 @@ def _awaits_continue(headers: Headers) -> bool:
 
 
 def _is_for_a_browser(request: Request) -> bool:
-    return request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    return request.method in READING and "text/html" in request.headers.get("accept", "")
 
 
 def _wrong_type(headers: Headers, matched: Matched) -> AccessRefusal | None:
