@@ -1,6 +1,5 @@
-"""The application with all its commands, and its exit codes."""
+"""The application with all its commands."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -26,10 +25,8 @@ from reelhook.cli import (
     submit,
     webhooks,
 )
-from reelhook.cli.error_messages import command_line_message
 from reelhook.cli.examples import examples as _examples
 from reelhook.cli.project_groups import add_project_groups
-from reelhook.domain.errors import ReelhookError
 
 _JOBS, _SERVER, _WEBHOOKS, _DATABASE = "Jobs", "Server", "Webhooks", "Database"
 
@@ -270,33 +267,3 @@ def _add_database(app: typer.Typer) -> None:
         epilog=_examples("reelhook backup /backups/reelhook-monday.db"),
     )(backup.backup)
     app.command(rich_help_panel=_DATABASE, epilog=_examples("reelhook restored"))(backup.restored)
-
-
-def run() -> None:
-    """Run a command. A failure exits with 1, wrong usage with 2; both print one sentence."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            # If the terminal can't show a character, print its code instead of a traceback.
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        code = build()(standalone_mode=False)
-    except ReelhookError as error:
-        render.complain(command_line_message(error))
-        sys.exit(1)
-    except typer.TyperException as error:
-        if sentence := _usage(error):
-            render.complain(sentence)
-        sys.exit(getattr(error, "exit_code", 1))
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _usage(error: typer.TyperException) -> str:
-    format_message = getattr(error, "format_message", None)
-    problem = str(format_message() if format_message else error).strip().rstrip(".")
-    # pydantic checks the values, and these are its words.
-    problem = problem.replace(": Input should be ", ": must be ").replace(": Value error, ", ": ")
-    if not problem:
-        return ""  # no command was given, so the help was shown
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context else "reelhook"
-    return f"{problem}{'' if problem.endswith('?') else ';'} see `{command} --help`"
