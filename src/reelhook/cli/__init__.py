@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command in the arguments, and end the process with its exit code."""
     _load_structlog()
-    from reelhook.cli.app import run  # noqa: PLC0415 - importing reelhook must not load Typer
+    from reelhook.cli.run import run  # noqa: PLC0415 - importing reelhook must not load Typer
 
     run()
 

@@ -1,15 +1,12 @@
-"""The application with all its commands, and its exit codes."""
+"""The application with all its commands."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 import reelhook
-from reelhook.cli.error_messages import command_line_message
-from reelhook.cli.running_commands import RUNNING, add_running_commands
-from reelhook.cli.streams import complain, say
-from reelhook.domain.errors import ReelhookError
+from reelhook.cli.running_commands import add_running_commands
+from reelhook.cli.streams import say
 
 
 def _version(requested: bool) -> None:
@@ -52,34 +49,3 @@ def build(*, only_running: bool = False) -> typer.Typer:
 
         add_commands(app)
     return app
-
-
-def run() -> None:
-    """Run a command. A failure exits with 1, wrong usage with 2; both print one sentence."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            # If the terminal can't show a character, print its code instead of a traceback.
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        only_running = sys.argv[1:2] in [[name] for name in RUNNING]
-        code = build(only_running=only_running)(standalone_mode=False)
-    except ReelhookError as error:
-        complain(command_line_message(error))
-        sys.exit(1)
-    except typer.TyperException as error:
-        if sentence := _usage(error):
-            complain(sentence)
-        sys.exit(getattr(error, "exit_code", 1))
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _usage(error: typer.TyperException) -> str:
-    format_message = getattr(error, "format_message", None)
-    problem = str(format_message() if format_message else error).strip().rstrip(".")
-    # pydantic checks the values, and these are its words.
-    problem = problem.replace(": Input should be ", ": must be ").replace(": Value error, ", ": ")
-    if not problem:
-        return ""  # no command was given, so the help was shown
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context else "reelhook"
-    return f"{problem}{'' if problem.endswith('?') else ';'} see `{command} --help`"
