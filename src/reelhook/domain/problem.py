@@ -24,6 +24,7 @@ class Problem(StrEnum):
     UNKNOWN_UPLOAD = "unknown_upload"
     UNKNOWN_JOB = "unknown_job"
     JOB_NOT_FINISHED = "job_not_finished"
+    JOB_WITHOUT_VIDEO = "job_without_video"
     VIDEO_OF_JOB_GONE = "video_of_job_gone"
     IMAGE_BYTES = "image_bytes"
     IMAGE_SIDES = "image_sides"
@@ -85,6 +86,9 @@ _SENTENCES: Mapping[Problem, str] = {
     Problem.JOB_NOT_FINISHED: (
         "{field} must name a completed job, and that one is {status}; wait until it is completed, "
         "or name another job"
+    ),
+    Problem.JOB_WITHOUT_VIDEO: (
+        "{field} must name a completed job, and that one is {status}; name another job"
     ),
     Problem.VIDEO_OF_JOB_GONE: (
         "{field} names a job whose video is gone: {reason}; name another job, or upload the file"
