@@ -51,7 +51,7 @@ async def test_a_place_that_hangs_delays_a_start_by_a_few_seconds_at_most(
 ) -> None:
     assert start.START_SECONDS_MAX <= 5
     monkeypatch.setattr(start, "START_SECONDS_MAX", 0.05)
-    hanging = await asyncio.start_server(lambda *_: asyncio.Event().wait(), "127.0.0.1", 0)
+    hanging = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     async with hanging:
         point_at(f"http://127.0.0.1:{hanging.sockets[0].getsockname()[1]}", monkeypatch)
         with capture_logs() as logs:
