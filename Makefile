@@ -59,8 +59,8 @@ pytest-others: $(VENV)/.dev tests/javascript/node_modules/.done
 $(VENV)/.traefik: $(VENV)/.dev requirements/traefik.txt
 	@$(PIP) install --require-hashes -r requirements/traefik.txt && touch $@ || echo "Traefik is not tested here"
 
-test-all: $(VENV)/.dev $(VENV)/.traefik tests/javascript/node_modules/.done ## the tests that take minutes, and check-peers
-	@$(BIN)/python -m pytest -m long -n 2 --dist worksteal --timeout 1800
+test-all: $(VENV)/.dev $(VENV)/.traefik tests/javascript/node_modules/.done ## the tests that take minutes, many examples of properties, and check-peers
+	@HYPOTHESIS_PROFILE=many $(BIN)/python -m pytest -m "long or hypothesis" -n 2 --dist worksteal --timeout 1800
 	@$(MAKE) --no-print-directory check-peers
 
 # LiteLLM's own dependencies would quarrel with ours.

@@ -46,6 +46,16 @@ async def test_a_place_that_cannot_be_reached_gives_a_warning(
     assert (await archive(settings)).verdict is Severity.FAILED
 
 
+async def test_a_folder_that_cannot_be_made_ends_the_start_and_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    settings = at((tmp_path / "file" / "videos").as_uri(), tmp_path)
+    with pytest.raises(SettingsError, match=r"REELHOOK_ARCHIVE_URL.*folder that reelhook may"):
+        await open_objects(settings)
+    finding = await archive(settings)
+    assert finding.verdict is Severity.FAILED
+    assert "REELHOOK_ARCHIVE_URL" in finding.message
+
+
 async def test_a_place_that_hangs_delays_a_start_by_a_few_seconds_at_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,7 +45,7 @@ class Held:
     async def until_gone(self, context: Context) -> None:
         self.waits.set()
         while not await context.request.is_disconnected():  # noqa: ASYNC110 - nothing signals it
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)
 
 
 HELD = Held()

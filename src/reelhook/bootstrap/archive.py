@@ -25,8 +25,8 @@ OFF = (
 async def open_objects(settings: Settings) -> Objects | None:
     """Open the archive and check it; None: there is none.
 
-    Raises `SettingsError` if the place refuses. A place that can't be reached only gives a
-    warning: the archive begins once it responds.
+    Raises `SettingsError` if the place refuses, or if its folder can't be made. A place that
+    can't be reached only gives a warning: the archive begins once it responds.
     """
     if settings.archive is None:
         if needs_choice(settings):
@@ -34,6 +34,9 @@ async def open_objects(settings: Settings) -> Objects | None:
         return None
     try:
         objects = ObstoreObjects(settings.archive)
+    except ObjectStoreError as error:
+        raise SettingsError(f"{SETTING}: {unopened(error)}") from None
+    try:
         await checked(objects, START_SECONDS_MAX)
     except ObjectStoreError as error:
         if error.refused:
@@ -66,4 +69,12 @@ def refusal(error: ObjectStoreError) -> str:
     return (
         f"the place refuses to {permission} ({error.message}); allow reelhook to write, read and "
         "delete there, correct the setting or the store's credentials, or set it to off"
+    )
+
+
+def unopened(error: ObjectStoreError) -> str:
+    """Return the sentence about a place that can't be opened, such as a folder below a file."""
+    return (
+        f"{error.message}; name a folder that reelhook may create and write in, or a bucket, "
+        "or set it to off"
     )
