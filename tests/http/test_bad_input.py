@@ -91,6 +91,8 @@ LONG = "x" * 32_001
         ({"aspectRatio": "0:1"}, "aspectRatio", "a ratio such as 16:9"),
         ({"aspectRatio": "16:9\n"}, "aspectRatio", "a ratio such as 16:9"),
         ({"image": 7}, "image", "must be a string"),
+        ({"image": {"file": "x"}}, "image", 'must be a text, {"upload": "upload_..."} or,'),
+        ({"lastFrame": {"job": 7}}, "lastFrame", "lastFrame must be a text"),
         ({"image": ""}, "image", "must not be empty"),
         ({"image": "fox.png"}, "image", "an http(s) URL, an image as data:image/png;base64"),
         ({"image": "file:///etc/passwd"}, "image", "must be an http(s) URL"),
