@@ -87,9 +87,7 @@ def test_no_line_of_the_listing_breaks_the_adapter(rig: Rig, lines: list[bytes])
     rig.check(200, b'{"next": null, "results": [' + b",".join(lines) + b"]}")
 
 
-@pytest.mark.parametrize(
-    "body", [b"[" * 200_000, b'{"output":' * 20_000, b'{"id": ' + b"9" * 5000]
-)
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"output":' * 20_000, b'{"id": ' + b"9" * 5000])
 @pytest.mark.parametrize("status", [200, 400, 429, 500])
 def test_no_pathological_json_breaks_the_adapter(rig: Rig, status: int, body: bytes) -> None:
     rig.check(status, body)
