@@ -110,7 +110,10 @@ def test_keys_and_headers_are_secrets(tmp_path: Path) -> None:
     [
         ("[accounts", "is not TOML"),
         ('[accounts.one]\nkey = "hunter2"\n', "provider"),
-        ('[accounts.one]\nprovider = "xai"\nkye = "hunter2"\n', "kye"),
+        (
+            '[accounts.one]\nprovider = "xai"\nkye = "hunter2"\n',
+            "kye is not known here; correct its name",
+        ),
         ('[accounts."Not a name"]\nprovider = "xai"\n', "Not a name"),
         ('[accounts.one]\nprovider = "xai"\nweight = -1\n', "weight"),
         ('[accounts.one]\nprovider = "xai"\njobs_max = 0\n', "jobs_max"),

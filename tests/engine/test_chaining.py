@@ -107,6 +107,18 @@ async def test_a_video_that_was_removed_is_refused(tmp_path: Path) -> None:
             await engine.submit("a fox", image="job:job_1")
 
 
+async def test_a_video_that_was_given_up_is_used_while_its_provider_has_it(tmp_path: Path) -> None:
+    async with chaining(tmp_path) as (here, engine):
+        here.query("UPDATE archive SET state = 'lost', key = NULL, error = 'it was too large'")
+        sent = sent_files(here)
+        job_id = await engine.submit("a fox", image="job:job_1")
+        await engine.job_when(job_id, Status.QUEUED)
+        assert [content_type_of(file) for file in sent] == ["image/png"]
+        here.query("UPDATE archive SET missing_since = 1")
+        with pytest.raises(VideoOfJobGoneError, match="deleted it before it was archived"):
+            await engine.submit("a fox", image="job:job_1")
+
+
 async def test_a_source_that_is_deleted_before_it_is_read_costs_nothing(tmp_path: Path) -> None:
     async with chaining(tmp_path, archived=False) as (here, engine):
 

@@ -293,6 +293,8 @@ def run() -> None:
 def _usage(error: typer.TyperException) -> str:
     format_message = getattr(error, "format_message", None)
     problem = str(format_message() if format_message else error).strip().rstrip(".")
+    # pydantic checks the values, and these are its words.
+    problem = problem.replace(": Input should be ", ": must be ").replace(": Value error, ", ": ")
     if not problem:
         return ""  # no command was given, so the help was shown
     context = getattr(error, "ctx", None)

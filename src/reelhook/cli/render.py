@@ -12,6 +12,8 @@ from rich.text import Text
 from reelhook.telemetry.lines import printable
 
 if TYPE_CHECKING:
+    from rich.console import OverflowMethod
+
     from reelhook.cli.client import ApiResponse
 
 STATUS_STYLES = {
@@ -91,7 +93,8 @@ def show_table(
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for number, column in enumerate(columns):
         kept = number < keep
-        table.add_column(column, no_wrap=kept, overflow="fold" if wrap or kept else "ellipsis")
+        overflow: OverflowMethod = "fold" if wrap or kept else "ellipsis"
+        table.add_column(column, no_wrap=kept, overflow=overflow, min_width=len(column))
     for row in cells:
         for cell in row[keep:]:
             cell.no_wrap = not wrap

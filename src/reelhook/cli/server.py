@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -92,7 +93,10 @@ def serve(
         settings.check_for_server(simulate=simulate, work=worker)
         if not simulate:
             asyncio.run(bootstrap.check_accounts(settings))
-    _run(settings, bootstrap.run_server(settings, simulate=simulate, migrate=migrate, work=worker))
+    program = partial(
+        bootstrap.run_server, settings, simulate=simulate, migrate=migrate, work=worker
+    )
+    _run(settings, program)
 
 
 def worker(
@@ -112,16 +116,17 @@ def worker(
         settings = Settings.load(verbose_logging=verbose)
         settings.check_for_worker()
         asyncio.run(bootstrap.check_accounts(settings))
-    _run(settings, bootstrap.run_worker(settings, migrate=migrate))
+    _run(settings, partial(bootstrap.run_worker, settings, migrate=migrate))
 
 
-def _run(settings: Settings, program: Coroutine[Any, Any, None]) -> None:
-    logs.configure(settings.verbose_logging, sys.stdout, secrets=settings.secrets)
+def _run(settings: Settings, program: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    with _ending_for_good(SettingsError):  # the accounts' secrets are read from their file
+        logs.configure(settings.verbose_logging, sys.stdout, secrets=settings.secrets)
     with (
         _ending_for_good(UndecryptableError, NoEncryptionKeyError),
         asyncio.Runner(loop_factory=_loop_factory()) as runner,
     ):
-        runner.run(program)
+        runner.run(program())
 
 
 @contextlib.contextmanager

@@ -33,14 +33,20 @@ from pydantic import (
     model_validator,
 )
 
+from reelhook.config.network_validators import Networks, Origins
 from reelhook.config.prices import PriceTable, RateEntry, Rates, Tables
-from reelhook.config.validators import BaseUrl, Key, Networks, Origins, environment_name
+from reelhook.config.validators import BaseUrl, Key, environment_name
 from reelhook.domain.errors import SettingsError
 from reelhook.providers.registry import BUILT_IN
 
 WEIGHT_MAX = 1000
 JOBS_MAX = 1_000_000
 _NAME = r"^[a-z0-9][a-z0-9._-]*$"
+_IN_WORDS = {
+    "extra_forbidden": "is not known here; correct its name, or remove it",
+    "missing": "is required",
+}
+"""Words for errors of which pydantic's own message names no remedy."""
 Name = Annotated[str, StringConstraints(pattern=_NAME, max_length=64)]
 
 Value = TypeVar("Value")
@@ -188,4 +194,6 @@ def _with_key(account: Credential, environment: Mapping[str, str], path: Path) -
 def _sentence(path: Path, error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"]) or "an account"
-    return f"REELHOOK_ACCOUNTS_FILE: {path}: {place}: {first['msg']}"
+    words = _IN_WORDS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+    words = words.replace("Input should be", "must be", 1)
+    return f"REELHOOK_ACCOUNTS_FILE: {path}: {place} {words}"

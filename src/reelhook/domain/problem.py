@@ -62,7 +62,7 @@ _SENTENCES: Mapping[Problem, str] = {
     Problem.NAME_LENGTH: "{field} must have names of 1 to {limit} characters",
     Problem.NUL: "{field} must not contain NUL characters",
     Problem.NOT_UNICODE: "{field} must be Unicode text; it has half of a surrogate pair",
-    Problem.FORM: "{field} must match ^{form}$",
+    Problem.FORM: "{field} must be {form}",
     Problem.RANGE: "{field} must be a whole number from {least} to {most}",
     Problem.RESERVED: "{field} must not be {value}, which is reserved",
     Problem.NOT_AN_IMAGE: (

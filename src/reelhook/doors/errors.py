@@ -119,7 +119,7 @@ _REMEDIES = {
     "dict_type": "must be an object",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
-    "string_pattern_mismatch": "has a form that is not allowed: it must match {pattern}",
+    "string_pattern_mismatch": "must be an id: letters, digits, hyphens and underscores",
     "string_too_long": "must have at most {max_length} characters",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
@@ -264,4 +264,7 @@ def _sentence(problem: Any) -> tuple[str, str | None]:
         remedy = "must not be empty"
     if remedy is None:
         return f"{field}: {problem['msg']}", field
-    return f"{field} {remedy.format_map(problem.get('ctx', {}))}", field
+    facts = dict(problem.get("ctx", {}))
+    if "expected" in facts:  # pydantic quotes each value
+        facts["expected"] = facts["expected"].replace("'", "")
+    return f"{field} {remedy.format_map(facts)}", field

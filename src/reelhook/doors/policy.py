@@ -191,6 +191,8 @@ UNKNOWN = Matched(Policy.KEY)
 """An unknown path needs a key, so that nobody else learns which paths exist."""
 UNKNOWN_PAGE = Matched(Policy.PAGE)
 """An unknown path that a browser asks for: it gets a page, or the login."""
+READING = ["GET", "HEAD"]
+"""The methods of a page that is read: `HEAD` gets the same response without its body."""
 OF_PAGES = frozenset({Policy.PAGE, Policy.OPEN_PAGE})
 """The policies of pages: their errors are pages too, and they take forms in place of JSON."""
 _FOR_KEYS = frozenset({Policy.KEY, Policy.SIGNED_DOWNLOAD, Policy.PAGE})

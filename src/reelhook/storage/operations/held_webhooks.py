@@ -18,7 +18,7 @@ EXHAUSTED_READ = 200
 """The number of deliveries that are read which failed at every attempt."""
 FAILED_READ = 1000
 """The number of failed events among which those are searched that were their delivery's last."""
-_RECEIVER = "e.id, e.url, e.disabled, e.disabled_at, e.failing_since, e.probe_due_at"
+_RECEIVER = "e.id, e.url, e.disabled, e.disabled_at, e.failing_since, e.probe_due_at, e.description"
 _ATTEMPT = "a.http_status, a.error, a.detail"
 _LAST_ATTEMPT = (
     "LEFT JOIN attempts a ON a.id = (SELECT max(l.id) FROM attempts l WHERE l.delivery_id = d.id)"
@@ -109,9 +109,16 @@ def _held_receiver(row: Row, waiting: Sequence[Row]) -> HeldReceiver:
 
 
 def _receiver(row: Sequence[Any]) -> HeldEndpoint:
-    endpoint_id, url, disabled, disabled_at, failing_since, probe_due_at = row
-    why = None if disabled is None else Disabled(disabled)
-    return HeldEndpoint(endpoint_id, shown_url(url), why, disabled_at, failing_since, probe_due_at)
+    endpoint_id, url, disabled, disabled_at, failing_since, probe_due_at, description = row
+    return HeldEndpoint(
+        endpoint_id,
+        shown_url(url),
+        None if disabled is None else Disabled(disabled),
+        disabled_at,
+        failing_since,
+        probe_due_at,
+        description,
+    )
 
 
 def _webhook(row: Row, receiver: HeldEndpoint, failed_at: int | None = None) -> HeldWebhook:

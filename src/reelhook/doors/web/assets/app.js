@@ -153,10 +153,16 @@
     document.body.append(source);
     htmx.process(source);
   };
+  const disconnect = () => {
+    // An element that is only removed keeps its stream until the next message.
+    source.removeAttribute("hx-sse:connect");
+    htmx.process(source, true);
+    source.remove();
+  };
   const pause = () => {
     if (!main.dataset.live || !window.htmx) return;
     paused = !paused;
-    if (paused) { source.remove(); clearInterval(polling); polling = null; say("paused", "paused (p)"); }
+    if (paused) { disconnect(); clearInterval(polling); polling = null; say("paused", "paused (p)"); }
     else connect();
   };
   const poll = () => {
@@ -188,7 +194,7 @@
       document.addEventListener(name, (event) => {
         if (event.target !== source) return;
         lost(event.detail.ctx?.response?.status);
-        source.remove();
+        disconnect();
         setTimeout(() => paused || connect(), Math.min(1000 * 2 ** failures, 10000));
       });
     }
@@ -202,5 +208,6 @@
 
   revealed();
   selection();
-  live();
+  // After htmx has looked through the page: else it finds the stream's element too, and opens two.
+  setTimeout(live);
 })();
