@@ -338,7 +338,8 @@ def test_a_submit_whose_answer_gets_lost_is_sent_again_but_never_paid_twice(
 
 
 def test_a_job_is_deleted_once_that_is_confirmed(house: House) -> None:
-    job_id = house.submitted("A fox to be forgotten")
+    watched = house.run("submit", "A fox to be forgotten", "--watch", "--json").out
+    job_id = json.loads(watched.splitlines()[-1])["jobId"]
     unasked = house.run("delete", job_id)
     assert (unasked.code, "--yes" in unasked.err) == (2, True)
     assert house.run("status", job_id).code == 0

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from reelhook.cli.app import build
+from reelhook.cli import app
 from reelhook.cli.error_messages import command_line_message
 from reelhook.cli.running_commands import RUNNING
 from reelhook.cli.streams import complain
@@ -23,7 +23,7 @@ def run() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         only_running = sys.argv[1:2] in [[name] for name in RUNNING]
-        code = build(only_running=only_running)(standalone_mode=False)
+        code = app.build(only_running=only_running)(standalone_mode=False)
     except ReelhookError as error:
         complain(command_line_message(error))
         sys.exit(1)
