@@ -59,10 +59,13 @@ JOIN deliveries d ON d.id = f.delivery_id AND d.outcome = 'exhausted' AND d.due_
 JOIN endpoints e ON e.id = d.endpoint_id AND e.deleted_at IS NULL
 WHERE (CAST(?1 AS TEXT) IS NULL OR e.project = ?1) ORDER BY f.at DESC LIMIT ?3
 """
+_HELD = "(d.due_at IS NOT NULL OR d.outcome = 'exhausted')"
+ANY_OF_JOB = f"EXISTS (SELECT 1 FROM deliveries d WHERE d.job_id = jobs.id AND {_HELD})"
+"""True if a webhook of the job in this row waits or has failed."""
 _OF_JOB = f"""
 SELECT {_WEBHOOK}, {_ATTEMPT}, {_FAILED_AT}, {_RECEIVER}
 FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id {_LAST_ATTEMPT}
-WHERE d.job_id = ?1 AND (d.due_at IS NOT NULL OR d.outcome = 'exhausted') ORDER BY d.id
+WHERE d.job_id = ?1 AND {_HELD} ORDER BY d.id
 """
 _ATTEMPT_AT, _FAILED_AT_AT, _RECEIVER_AT = 5, 8, 9
 

@@ -182,7 +182,7 @@ def media_of_request(request: VideoRequest) -> tuple[Any, ...]:
     return tuple(written[name] for name in MEDIA_COLUMNS)
 
 
-def stored_job_of(row: Sequence[Any]) -> StoredJob:
+def stored_job_of(row: Sequence[Any], *, webhooks_held: bool = True) -> StoredJob:
     """Read `STORED_JOB`."""
     job = job_of(row)
     return StoredJob(
@@ -190,6 +190,7 @@ def stored_job_of(row: Sequence[Any]) -> StoredJob:
         request=_request_of(job.model, row[_REQUEST]),
         webhook_url=row[_REQUEST.stop],
         checked_at=_checked_at(job, *row[_REQUEST.stop + 1 :]),
+        webhooks_held=webhooks_held,
     )
 
 
