@@ -41,26 +41,28 @@ tests/javascript/node_modules/.done: tests/javascript/package-lock.json
 demo: $(VENV)/.run ## one job from request to webhook and MP4, no key needed
 	@$(BIN)/reelhook demo
 
-# A process for each part: the workers of one pytest would each load and collect all tests.
-PARTS := http engine storage providers cli
+# A process for each part: the workers of one pytest would each load and collect all tests. Each costs
+# four seconds before its first test.
+PARTS := http engine storage cli
+WITH_storage := tests/providers
 PYTEST_PARTS := $(PARTS:%=pytest-%) pytest-others
 
 test: $(VENV)/.dev tests/javascript/node_modules/.done ## linters, types, import contract and the tests
 	@$(BIN)/python -m compileall -q src bench
-	@$(MAKE) --no-print-directory -j 7 $(PYTEST_PARTS) check
+	@$(MAKE) --no-print-directory -j 6 $(PYTEST_PARTS) check
 
 $(PARTS:%=pytest-%): pytest-%: $(VENV)/.dev
-	@TEST_PART=$* $(BIN)/python -m pytest -q tests/$*
+	@TEST_PART=$* $(BIN)/python -m pytest -q tests/$* $(WITH_$*)
 
 pytest-others: $(VENV)/.dev tests/javascript/node_modules/.done
-	@TEST_PART=others $(BIN)/python -m pytest -q tests $(PARTS:%=--ignore=tests/%)
+	@TEST_PART=others $(BIN)/python -m pytest -q tests $(patsubst %,--ignore=%,$(PARTS:%=tests/%) $(WITH_storage))
 
 # No distribution has it; where it does not run, its tests are skipped and say so.
 $(VENV)/.traefik: $(VENV)/.dev requirements/traefik.txt
 	@$(PIP) install --require-hashes -r requirements/traefik.txt && touch $@ || echo "Traefik is not tested here"
 
-test-all: $(VENV)/.dev $(VENV)/.traefik tests/javascript/node_modules/.done ## the tests that take minutes, and check-peers
-	@$(BIN)/python -m pytest -m long -n 2 --dist worksteal --timeout 1800
+test-all: $(VENV)/.dev $(VENV)/.traefik tests/javascript/node_modules/.done ## the tests that take minutes, many examples of properties, and check-peers
+	@HYPOTHESIS_PROFILE=many $(BIN)/python -m pytest -m "long or hypothesis" -n 2 --dist worksteal --timeout 1800
 	@$(MAKE) --no-print-directory check-peers
 
 # LiteLLM's own dependencies would quarrel with ours.

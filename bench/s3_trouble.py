@@ -25,6 +25,10 @@ class Trouble:
         self._endpoint = endpoint
         self._http = http
 
+    async def was_met(self, mode: str) -> bool:
+        """Return True once a request met this mode."""
+        return self.met[mode] > 0
+
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer one request as the mode says."""
         body = await request.read()

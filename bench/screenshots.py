@@ -13,23 +13,26 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Page, StorageState, async_playwright
 
 from reelhook import bootstrap
 from reelhook.cli.client import Api, api_at
 from reelhook.cli.demo_scene import FAILING, FINISHED, LATER, SETTINGS, Scene, receivers
 from reelhook.config import Settings
 
+from .shots import Shot, shots_of, shots_of_reader
 from .yesterday import add_a_day
 
 WIDTHS = {"wide": (1440, 900), "tablet": (1024, 768), "phone": (390, 844)}
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+ON_ONE_SCREEN = frozenset({"overview", "help"})
+"""Images of what a wide screen shows; the others are of whole pages."""
 STATES = ("empty", "busy", "bad")
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = (
@@ -42,9 +45,10 @@ KEY = "a-long-random-text-of-the-images"
 class Stage:
     """A running program, filled for one state."""
 
-    def __init__(self, url: str, scene: Scene | None) -> None:
+    def __init__(self, url: str, shots: Mapping[str, Mapping[str, Shot]]) -> None:
         self.url = url
-        self.shown = {} if scene is None else scene.shown
+        self.shots = shots
+        """The images of each key."""
 
 
 async def fill(api: Api, scene: Scene, state: str) -> None:
@@ -99,7 +103,11 @@ async def stage(state: str, before: Path, simulator: str, hooks: str) -> AsyncIt
             scene = Scene(api, provider, hooks)
             if state != "empty":
                 await fill(api, scene, state)
-            yield Stage(url, None if state == "empty" else scene)
+            shots = {KEY: await shots_of(api, state, scene.shown)}
+            if state == "bad":
+                reader = await api.post("/api/keys", {"name": "support", "scopes": ["read"]})
+                shots[str(reader.value["key"])] = shots_of_reader(scene.shown)
+            yield Stage(url, shots)
 
 
 async def make_a_day(folder: Path, simulator: str, hooks: str) -> None:
@@ -112,51 +120,48 @@ async def make_a_day(folder: Path, simulator: str, hooks: str) -> None:
     add_a_day(folder / "reelhook.db", int(time.time() * 1000))
 
 
-def pages_of(made: Stage) -> dict[str, str]:
-    """Return the pages by the names of their images."""
-    pages = {
-        "overview": "/",
-        "jobs": "/jobs",
-        "webhooks": "/webhooks",
-        "providers": "/providers",
-        "costs": "/costs",
-        "keys": "/keys",
-        "archive": "/archive",
-        "system": "/system",
-        "try": "/try",
-        "filter": "/jobs?q=status%3Afailed+colour%3Ared",
-        "missing": "/jobs/job_unknown",
-    }
-    for name, shown in made.shown.items():
-        pages[f"job-{name}"] = f"/jobs/{shown}"
-    if (endpoint := made.shown.get("endpoint")) is not None:
-        del pages["job-endpoint"]
-        pages["endpoint"] = f"/webhooks/{endpoint}"
-    return pages
-
-
 async def shoot(
     browser: Browser, made: Stage, state: str, folder: Path, wanted: Sequence[str]
 ) -> None:
     """Write the images of a state."""
+    sessions = {key: await session(browser, made.url, key) for key in made.shots}
     for theme in THEMES:
         for width, (across, down) in WIDTHS.items():
-            context = await browser.new_context(
-                viewport={"width": across, "height": down}, color_scheme=theme
-            )
-            page = await context.new_page()
-            await page.goto(f"{made.url}/login")
-            await page.screenshot(path=folder / f"{state}-login-{theme}-{width}.png")
-            await page.fill("#key", KEY)
-            await page.click("text=Log in >> nth=-1")
-            for name, path in pages_of(made).items():
-                if wanted and name not in wanted:
-                    continue
-                await page.goto(made.url + path)
-                await page.wait_for_timeout(400)
-                image = folder / f"{state}-{name}-{theme}-{width}.png"
-                await page.screenshot(path=image, full_page=width != "wide" or name != "overview")
-            await context.close()
+            for key, shots in made.shots.items():
+                context = await browser.new_context(
+                    viewport={"width": across, "height": down},
+                    color_scheme=theme,
+                    storage_state=sessions[key],
+                )
+                page = await context.new_page()
+                for name, shot in shots.items():
+                    if wanted and name not in wanted:
+                        continue
+                    await page.goto(made.url + shot.path)
+                    if shot.act is not None:
+                        await shot.act(page)
+                    await page.wait_for_timeout(400)
+                    image = folder / f"{state}-{name}-{theme}-{width}.png"
+                    whole = width != "wide" or name not in ON_ONE_SCREEN
+                    await page.screenshot(path=image, full_page=whole)
+                await context.close()
+
+
+async def session(browser: Browser, url: str, key: str) -> StorageState:
+    """Log in with a key once: the tries of a client are limited."""
+    context = await browser.new_context()
+    await log_in(await context.new_page(), url, key)
+    kept = await context.storage_state()
+    await context.close()
+    return kept
+
+
+async def log_in(page: Page, url: str, key: str) -> None:
+    """Type a key into the login."""
+    await page.goto(f"{url}/login")
+    await page.fill("#key", key)
+    await page.click("text=Log in >> nth=-1")
+    await page.wait_for_load_state()
 
 
 async def shoot_for_readme(browser: Browser, made: Stage, folder: Path) -> None:
@@ -167,9 +172,7 @@ async def shoot_for_readme(browser: Browser, made: Stage, folder: Path) -> None:
             viewport={"width": 1320, "height": 850}, color_scheme=theme, device_scale_factor=1.5
         )
         page = await context.new_page()
-        await page.goto(f"{made.url}/login")
-        await page.fill("#key", KEY)
-        await page.click("text=Log in >> nth=-1")
+        await log_in(page, made.url, KEY)
         await page.wait_for_selector("#livestate[data-state=live]")
         await page.wait_for_timeout(800)
         image = Image.open(io.BytesIO(await page.screenshot()))

@@ -13,7 +13,7 @@ HOUR = 3_600_000
 _PRICES = (
     ("xai", "grok-imagine-video", 0.25),
     ("fal", "fal-ai/veo3/fast", 0.6),
-    ("openai", "sora-2", 0.4),
+    ("ark", "dreamina-seedance-2-0-260128", 0.84),
 )
 _CLOSED = """
 INSERT INTO closed_costs (project, day, provider, model, unit, jobs, completed, charged)
@@ -47,7 +47,8 @@ def add_a_day(path: Path, now: int, *, seed: int = 19) -> int:
 def _spend(database: sqlite3.Connection, now: int, random: Random) -> None:
     """Add the costs of earlier days, and to the budget those of the copies."""
     share = 1 + 3.5 * (now % (24 * HOUR)) / HOUR / 7
-    database.execute("UPDATE spending SET spent = spent * ?", (share,))
+    times = "CASE unit WHEN 'jobs' THEN round(spent * ?1) ELSE spent * ?1 END"
+    database.execute(f"UPDATE spending SET spent = {times}", (share,))  # noqa: S608 - constants
     for back in range(1, 27):
         day = now // (24 * HOUR) - back
         weekend = 0.35 if (day + 3) % 7 >= 5 else 1

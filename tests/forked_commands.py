@@ -7,6 +7,7 @@ Each has its own folder, environment, standard streams and exit code, as a start
 import atexit
 import gc
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -19,10 +20,10 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, NoReturn
 
 REQUEST_BYTES_MAX = 1024 * 1024
 
@@ -139,49 +140,73 @@ def _serve(address: str) -> None:
         if not one.name.endswith("__main__") and ".migrations." not in one.name:
             importlib.import_module(one.name)
     _build_commands_once()
+    importlib.import_module("reelhook.doors.warming").warm_up(None)
     gc.collect()
     gc.freeze()  # else a collection in a command would copy all pages that it shares
     listener = socket.create_server(address, family=socket.AF_UNIX)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the parents of commands
     print("ready", flush=True)  # noqa: T201 - to the test
     if os.fork() == 0:
-        while True:
-            connection, _ = listener.accept()
-            if os.fork() == 0:
-                listener.close()
-                _parent(connection)
-            connection.close()
+        _start_commands(listener)
     sys.stdin.read()
     os.killpg(0, signal.SIGKILL)
 
 
 def _build_commands_once() -> None:
-    """Make Typer's commands here: that is most of what a short command takes."""
+    """Make Typer's commands here, and load what prints: most of what a short command takes."""
     app = importlib.import_module("reelhook.cli.app")
     built = importlib.import_module("typer.main").get_command(app.build())
-    vars(app)["build"] = lambda: built
+    vars(app)["build"] = lambda **_: built
+    with redirect_stdout(io.StringIO()):
+        built.main(["--help"], standalone_mode=False)
 
 
-def _parent(connection: socket.socket) -> None:
-    """Run one command in a process of its own; say its id, then its exit code."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+def _start_commands(listener: socket.socket) -> NoReturn:
+    """Run a command for each connection; say its process id, and its exit code when it ends."""
+    ended, wakes = socket.socketpair()
+    wakes.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
+    running: dict[int, socket.socket] = {}
+    while True:
+        ready, _, _ = select.select([listener, ended], [], [])
+        if listener in ready:
+            connection, _ = listener.accept()
+            request, streams = _request(connection)
+            command = os.fork()
+            if command == 0:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for one in (listener, ended, wakes, connection, *running.values()):
+                    one.close()
+                _command(request, streams)
+            for stream in streams:
+                os.close(stream)
+            running[command] = connection
+            with suppress(BrokenPipeError):
+                connection.sendall(f"{command}\n".encode())
+        if ended in ready:
+            ended.recv(REQUEST_BYTES_MAX)
+            _say_ends(running)
+
+
+def _request(connection: socket.socket) -> tuple[Any, list[int]]:
     request, streams, _, _ = socket.recv_fds(connection, REQUEST_BYTES_MAX, 3)
     while not request.endswith(b"\n"):
         request += connection.recv(REQUEST_BYTES_MAX)
-    command = os.fork()
-    if command == 0:
-        connection.close()
-        _command(json.loads(request), streams)
-    for stream in streams:
-        os.close(stream)
-    connection.sendall(f"{command}\n".encode())
-    _, status = os.waitpid(command, 0)
-    with suppress(BrokenPipeError):  # nobody waits for it any more
-        connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
-    os._exit(0)
+    return json.loads(request), streams
 
 
-def _command(request: Mapping[str, object], streams: Sequence[int]) -> None:
+def _say_ends(running: dict[int, socket.socket]) -> None:
+    while running:
+        command, status = os.waitpid(-1, os.WNOHANG)
+        if command == 0:
+            return
+        with running.pop(command) as connection, suppress(BrokenPipeError):  # nobody waits any more
+            connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+
+
+def _command(request: Mapping[str, Any], streams: Sequence[int]) -> NoReturn:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -194,9 +219,9 @@ def _command(request: Mapping[str, object], streams: Sequence[int]) -> None:
         os.setgid(user)
         os.setuid(user)
     os.environ.clear()
-    os.environ.update(request["env"])  # type: ignore[call-overload] # of JSON
+    os.environ.update(request["env"])
     random.seed()
-    sys.argv = ["reelhook", *request["arguments"]]  # type: ignore[misc] # of JSON
+    sys.argv = ["reelhook", *request["arguments"]]
     code: object = 0
     try:
         from reelhook.cli import main  # noqa: PLC0415 - where this is a script, reelhook is loaded

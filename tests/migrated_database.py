@@ -17,8 +17,12 @@ def _migrated() -> bytes:
 
 
 def prepare(path: Path) -> None:
-    """Write an empty database with the newest schema, unless there is a file already."""
-    if path.exists() or not path.parent.is_dir():
+    """Write an empty database with the newest schema, unless there is a file already.
+
+    Its folder is made where only that one is missing.
+    """
+    if path.exists() or not path.parent.parent.is_dir():
         return
+    path.parent.mkdir(exist_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(_migrated())

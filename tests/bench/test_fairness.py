@@ -6,15 +6,15 @@ from pathlib import Path
 from bench import fairness
 from bench.store_databases import open_store
 from bench.store_loads import spread
+from migrated_database import prepare
 
-from reelhook.storage.schema.migrate import migrate
 from reelhook.storage.store import Store
 
 
 async def test_a_project_with_few_jobs_waits_for_the_next_slot_and_no_longer(
     tmp_path: Path,
 ) -> None:
-    migrate(tmp_path / "reelhook.db")
+    prepare(tmp_path / "reelhook.db")
     async with open_store(tmp_path / "reelhook.db") as database:
         store = Store(database)
         await spread([partial(store.create, fairness.new("loud", n, 0)) for n in range(300)], 64)

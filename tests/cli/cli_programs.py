@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import forked_commands
+from migrated_database import prepare
 
 COMMAND = (sys.executable, "-m", "reelhook")
 KEPT = ("PATH", "HOME", "TMPDIR", "PYTHONPATH")
@@ -112,7 +113,10 @@ def simulator(directory: Path, *arguments: str) -> Program:
 
 
 def serve(directory: Path, provider: Program, *arguments: str, **variables: str) -> Program:
-    """Start `reelhook serve`, quick of eye, by default on a free port."""
+    """Start `reelhook serve`, quick of eye, by default on a free port. It need not migrate."""
+    named = "--data-dir" in arguments
+    folder = arguments[arguments.index("--data-dir") + 1] if named else "reelhook-data"
+    prepare(directory / folder / "reelhook.db")
     port = () if "--port" in arguments else ("--port", "0")
     return start(
         *("serve", *port, "--poll-seconds", "0.1", "--openai-base-url", f"{provider.url}/v1"),

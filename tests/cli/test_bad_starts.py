@@ -247,6 +247,14 @@ async def test_a_server_without_a_provider_or_with_a_wrong_one(tmp_path: Path) -
     await refused(tmp_path, "No provider", arguments=("serve", "--port", "0"), exit_code="78")
     accounts = tmp_path / "accounts.toml"
     accounts.write_text('[accounts.one]\nprovider = "nobody"\nkey = "k"\n')
+    for simulated in ((), ("--simulate",)):
+        await refused(
+            tmp_path,
+            "absent.toml",
+            exit_code="78",
+            REELHOOK_ACCOUNTS_FILE="absent.toml",
+            arguments=("serve", *simulated),
+        )
     await refused(
         tmp_path,
         "nobody",

@@ -12,12 +12,12 @@ import pytest
 from bad_starts import refused
 from cli_programs import Outcome, Program, reelhook, serve, simulator
 from findings import found, told
+from migrated_database import prepare
 
 from reelhook.config import Settings
 from reelhook.domain.encryption import EncryptionKey, key_text
 from reelhook.domain.endpoint import Endpoint, EndpointKind
 from reelhook.storage.open import open_store
-from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.store import Store
 
 OLD, NEW = key_text(bytes(32)), key_text(bytes(range(32)))
@@ -36,7 +36,7 @@ def fill(folder: Path, keys: str | None = None) -> None:
 
     async def filled() -> None:
         settings = Settings.of(data_dir=folder, encryption_keys=keys)
-        migrations.migrate(settings.database)
+        prepare(folder / "reelhook.db")
         async with open_store(settings.database) as database:
             store = Store(database, settings.keyring)
             await store.check_encryption_keys()

@@ -165,6 +165,12 @@ def test_jobs_are_listed_by_pages_and_status(house: House) -> None:
     assert {line.split("\t")[1] for line in table[1:]} == {"completed"}
 
 
+def test_a_filter_that_nothing_matches_suggests_no_new_job(house: House) -> None:
+    filtered = ("jobs", "--external-id", "no-such-order")
+    code, shown = on_terminal(*filtered, directory=house.directory, REELHOOK_URL=house.server.url)
+    assert (code, shown.strip()) == (0, "No jobs match.")
+
+
 def test_a_table_on_a_terminal_has_columns(house: House) -> None:
     job_id = house.submitted("[red]Not markup[/red]")
     code, shown = on_terminal("jobs", directory=house.directory, REELHOOK_URL=house.server.url)
@@ -332,7 +338,8 @@ def test_a_submit_whose_answer_gets_lost_is_sent_again_but_never_paid_twice(
 
 
 def test_a_job_is_deleted_once_that_is_confirmed(house: House) -> None:
-    job_id = house.submitted("A fox to be forgotten")
+    watched = house.run("submit", "A fox to be forgotten", "--watch", "--json").out
+    job_id = json.loads(watched.splitlines()[-1])["jobId"]
     unasked = house.run("delete", job_id)
     assert (unasked.code, "--yes" in unasked.err) == (2, True)
     assert house.run("status", job_id).code == 0

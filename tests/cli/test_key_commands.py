@@ -45,7 +45,10 @@ def test_the_first_key_is_made_here_and_then_one_is_needed(
 
     elsewhere = reelhook("jobs", directory=tmp_path, REELHOOK_URL=server.url)
     assert elsewhere.code == 1
-    assert "requires its API key; set REELHOOK_API_KEY" in elsewhere.err
+    assert "requires a key; set REELHOOK_API_KEY" in elsewhere.err
+    unknown = run("jobs", REELHOOK_API_KEY="rhk_other")
+    assert unknown.code == 1
+    assert "does not know the key in REELHOOK_API_KEY" in unknown.err
     here = run("jobs", "--json")  # whoever reads the database is the operator
     assert here.code == 0, here.err
 
@@ -90,7 +93,7 @@ def test_a_wrong_option_is_named(run: Any) -> None:
         (("--expires", "90"), "expires must be a number of s, m, h or d"),
         (
             ("--scope", "everything"),
-            "scopes.0 must be one of 'read', 'submit', 'operate' or 'admin'",
+            "scopes.0 must be one of read, submit, operate or admin",
         ),
         (("--project", "nowhere"), "Project not found"),
     ):

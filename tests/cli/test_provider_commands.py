@@ -155,7 +155,7 @@ def test_an_image_may_be_a_url(house: House) -> None:
     [
         (["--image", "fox.txt"], "neither a URL nor named like an image"),
         (["--image", "missing.png"], "can't be read"),
-        (["--image", "large.png"], "shrink it, or upload it where the provider can fetch it"),
+        (["--image", "large.png"], "shrink it, or give a URL"),
         (["--option", "resolution"], "write it like resolution=1080p"),
         (["--option", "=1"], "write it like resolution=1080p"),
         (["--seed", "-1"], "--seed"),

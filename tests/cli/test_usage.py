@@ -76,8 +76,8 @@ def test_help_and_version_answer(tmp_path: Path) -> None:
     [
         (["sumbit", "x"], "Did you mean 'submit'"),
         (["submit"], "Missing argument 'SCRIPT'"),
-        (["jobs", "--limit", "0"], "--limit"),
-        (["watcher", "stop"], "pause"),
+        (["jobs", "--limit", "0"], "'--limit': must be greater than or equal to 1"),
+        (["watcher", "stop"], "'ACTION': 'stop' is not one of 'pause'"),
         (["simulate", "--reset", "0.9", "--malformed", "0.9"], "must be at most 1"),
         (["serve", "--prot", "1"], "--prot"),
     ],

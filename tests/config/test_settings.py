@@ -276,7 +276,9 @@ def test_any_text_is_either_a_value_or_a_sentence(variable: str, text: str) -> N
 )
 def test_the_public_url_follows_host_and_port(host: str, expected: str) -> None:
     assert Settings.of(host=host, port=99).public_url == expected
-    assert Settings.of(host=host, port=0).listening_on(99).public_url == expected
+    settings = Settings.of(host=host, port=0).listening_on(99)
+    assert (settings.public_url, settings.port) == (expected, 99)
+    assert "public_url" not in settings.model_fields_set
 
 
 def test_a_given_public_url_stays_whatever_the_port() -> None:
@@ -374,3 +376,16 @@ def test_records_are_kept_for_days_or_forever(text: str, days: float) -> None:
 def test_records_are_kept_for_a_day_at_least(text: str) -> None:
     with pytest.raises(SettingsError, match=r"REELHOOK_KEEP_ATTEMPTS_DAYS must be .* or forever"):
         Settings.of(keep_attempts_days=text)
+
+
+@pytest.mark.parametrize(
+    ("network", "advice"),
+    [
+        ("10.0.0.1/8", "write 10.0.0.0/8, or 10.0.0.1/32 for that address alone"),
+        ("all", "write networks like 10.0.0.0/8,127.0.0.1/32"),
+    ],
+)
+def test_a_text_that_is_no_network_gets_advice(network: str, advice: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.of(allow_networks=network)
+    assert advice in raised.value.message

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from migrated_database import prepare
+from simulated import running
 from structlog.testing import capture_logs
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
@@ -13,7 +15,6 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 from reelhook import bootstrap
 from reelhook.config import Settings
 from reelhook.simulator.faults import Faults
-from reelhook.simulator.server import running
 
 DOCS = Path(__file__).parents[2] / "docs"
 SECRET = "a secret of the tests"
@@ -46,6 +47,7 @@ def namespace(page: str) -> dict[str, Any]:
 @asynccontextmanager
 async def server(data_dir: Path, **given: Any) -> AsyncIterator[str]:
     """Serve until the block ends; yield the URL."""
+    prepare(data_dir / "reelhook.db")
     with capture_logs():
         async with running(Faults(queue_seconds=0, render_seconds=0)) as simulator:
             settings = Settings.of(

@@ -14,6 +14,7 @@ from reelhook.domain.causes.cause import CauseName
 from reelhook.doors.cause_sentences import WORDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text()
+PROGRAM: Any = get_command(build())
 SECTIONS = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL))
 
 
@@ -41,7 +42,7 @@ def test_the_commands_of_a_cause_exist(name: str) -> None:
             facts["owner"] = "project"
         program, *parts = shlex.split(command.format(**facts))
         assert program == "reelhook"
-        found: Any = get_command(build())
+        found = PROGRAM
         while hasattr(found, "commands"):
             found = found.commands[parts.pop(0)]
         known = {option for parameter in found.params for option in parameter.opts}

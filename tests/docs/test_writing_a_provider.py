@@ -9,6 +9,7 @@ import pytest
 import yaml
 from acme import KEY, VIDEO, AcmeServer, acme_server, asked, installed_package
 from aiohttp import ClientSession
+from migrated_database import prepare
 from pages import blocks, namespace
 from providers.paying import SUBMIT_SECONDS, PaysOnce, Submits
 from recorded.recordings import HOW, Recording
@@ -67,6 +68,7 @@ async def test_the_provider_makes_a_video_once_it_is_installed(site: Path, tmp_p
             patch.syspath_prepend(site)
             for name, value in variables.items():
                 patch.setenv(name, value)
+            prepare(tmp_path / "data" / "reelhook.db")
             settings = Settings.load(port=0, data_dir=tmp_path / "data", poll_seconds=0.05)
             async with bootstrap.server(settings) as server:
                 code, told = await asked(

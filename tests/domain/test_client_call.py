@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reelhook.domain.client_call import ClientCall, EarlierCall, NotSettled, call_of
@@ -101,7 +101,6 @@ def calls(bodies: str, used_after: st.SearchStrategy[int | None]) -> st.SearchSt
     return st.lists(one, min_size=1, max_size=5)
 
 
-@settings(max_examples=150, deadline=None)
 @given(calls=calls("ab", st.none() | st.integers(0, 1500)), aborts=st.booleans())
 def test_no_more_is_paid_for_than_was_called(calls: list[Call], *, aborts: bool) -> None:
     """Each client's last try succeeds. Only a try that a network held back past the use of its
@@ -116,7 +115,6 @@ def test_no_more_is_paid_for_than_was_called(calls: list[Call], *, aborts: bool)
     assert not (aborts and outcome.too_late)
 
 
-@settings(max_examples=100, deadline=None)
 @given(calls=calls("abcde", st.none() | st.integers(0, 1500)), aborts=st.booleans())
 def test_a_body_that_is_called_once_is_paid_for_once(calls: list[Call], *, aborts: bool) -> None:
     alone = [replace(call, body=str(number)) for number, call in enumerate(calls)]
@@ -125,7 +123,6 @@ def test_a_body_that_is_called_once_is_paid_for_once(calls: list[Call], *, abort
         assert len(outcome.paid) == len(set(outcome.ids.values())) == len(alone)
 
 
-@settings(max_examples=100, deadline=None)
 @given(calls=calls("a", st.integers(0, 1500)))
 def test_equal_calls_one_after_the_other_are_different_jobs(calls: list[Call]) -> None:
     apart = [replace(call, at=number * 60_000) for number, call in enumerate(calls)]

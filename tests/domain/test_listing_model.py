@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from reelhook.domain.doubt import Doubt, Known
@@ -192,7 +192,6 @@ def paid_twice(history: History, absent: set[str]) -> Counter[str]:
     return made + again - Counter(one.request.prompt for one in history if one.ours)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(histories(strangers=False), st.sampled_from(HONEST))
 def test_an_honest_listing_leaves_nothing_unknown_and_calls_only_the_absent_absent(
     history: History, show: Show
@@ -204,7 +203,6 @@ def test_an_honest_listing_leaves_nothing_unknown_and_calls_only_the_absent_abse
     assert len(absent) == len(lost)
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     histories(strangers=True),
     st.lists(st.sampled_from([*HONEST, *LYING, *HIDING]), min_size=1, max_size=3),

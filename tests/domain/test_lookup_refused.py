@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reelhook.domain.doubt import Doubt, Known
@@ -34,7 +34,6 @@ def shown_at(now: int, history: History, in_doubt: dict[str, Doubt], delay: int)
     return entries(visible)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     histories(strangers=False),
     st.sampled_from([0, 2 * SECOND, 40 * SECOND]),

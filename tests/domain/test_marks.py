@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reelhook.domain.doubt import Doubt, Known
@@ -131,7 +131,6 @@ shows: list[Show] = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
 @given(histories, st.sampled_from(shows))
 def test_no_create_that_was_carried_out_is_called_absent(history: list[Create], show: Show) -> None:
     entries = show(

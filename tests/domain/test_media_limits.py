@@ -52,6 +52,14 @@ def test_a_limit_that_is_not_known_refuses_nothing() -> None:
     check_images(LIMITS, request, {}, "acme/m")
 
 
+def test_limits_of_the_first_image_are_not_those_of_others() -> None:
+    file = image(100, 100)
+    limits = replace(LIMITS, first_only=True)
+    check_images(limits, replace(FOX, last_frame=reference(file.hash)), {file.hash: file}, "m")
+    with pytest.raises(InvalidRequestError):
+        check_images(limits, replace(FOX, image=reference(file.hash)), {file.hash: file}, "m")
+
+
 def test_a_file_above_its_limit_can_not_be_carried() -> None:
     files = {MP4.hash: MP4}
     request = replace(FOX, reference_videos=(reference(MP4.hash), "job:job_1"), image="job:job_1")

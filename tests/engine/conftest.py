@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from engine_stubs import Receiver, Upstream, listening
+from migrated_database import prepare
 from postgres_fixtures import own_postgres, postgres_url  # noqa: F401 - fixtures
 
 import reelhook
@@ -34,6 +35,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 def settings(upstream: Upstream, receiver: Receiver, tmp_path: Path) -> reelhook.Settings:
+    prepare(tmp_path / "reelhook.db")
     return reelhook.Settings.of(
         openai_base_url=upstream.url,
         webhook_url=receiver.url,

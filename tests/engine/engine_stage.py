@@ -22,6 +22,7 @@ from structlog.typing import EventDict
 from reelhook.bootstrap.accounts import Accounts
 from reelhook.bootstrap.components import Components, build_components
 from reelhook.bootstrap.formats import HEADERS, formats_at
+from reelhook.bootstrap.gateway import build_gateway
 from reelhook.bootstrap.loops import (
     account_loops,
     maintenance_loops,
@@ -29,7 +30,6 @@ from reelhook.bootstrap.loops import (
     shared_archive,
     spool_loops,
 )
-from reelhook.bootstrap.program import build_process_gateway
 from reelhook.clock import SystemClock
 from reelhook.config import Settings
 from reelhook.core.account_health import AccountHealth
@@ -343,7 +343,7 @@ async def _engine(
     every = await _loops(parts, None if shared is None else options.shared(shared))
     loops = {name: loop for name, loop in every.items() if loop.name in options.loops}
     publishers = [loop for loop in every.values() if isinstance(loop, AccountStatusPublisher)]
-    gateway = build_process_gateway(parts)
+    gateway = build_gateway(parts)
     return Engine(
         gateway,
         JobFunctions(gateway),

@@ -1,12 +1,14 @@
 """The archive at a start: a place that refuses stops it, one that can't be reached does not."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
-from refusing_s3 import refusing_s3
+from refusing_s3 import point_at, refusing_s3
 from structlog.testing import capture_logs
 
 import reelhook
+from reelhook.bootstrap import archive as start
 from reelhook.bootstrap.archive import open_objects
 from reelhook.bootstrap.doctor.archive import archive
 from reelhook.bootstrap.doctor.finding import Severity
@@ -42,6 +44,33 @@ async def test_a_place_that_cannot_be_reached_gives_a_warning(
         assert await open_objects(settings) is not None
     assert [line["log_level"] for line in logs] == ["warning"]
     assert (await archive(settings)).verdict is Severity.FAILED
+
+
+async def test_a_folder_that_cannot_be_made_ends_the_start_and_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    settings = at((tmp_path / "file" / "videos").as_uri(), tmp_path)
+    with pytest.raises(SettingsError, match=r"REELHOOK_ARCHIVE_URL.*folder that reelhook may"):
+        await open_objects(settings)
+    finding = await archive(settings)
+    assert finding.verdict is Severity.FAILED
+    assert "REELHOOK_ARCHIVE_URL" in finding.message
+
+
+async def test_a_place_that_hangs_delays_a_start_by_a_few_seconds_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert start.START_SECONDS_MAX <= 5
+    monkeypatch.setattr(start, "START_SECONDS_MAX", 0.05)
+    clients: list[asyncio.StreamWriter] = []
+    hanging = await asyncio.start_server(lambda _, writer: clients.append(writer), "127.0.0.1", 0)
+    async with hanging:
+        point_at(f"http://127.0.0.1:{hanging.sockets[0].getsockname()[1]}", monkeypatch)
+        with capture_logs() as logs:
+            assert await open_objects(at("s3://videos/prefix", tmp_path)) is not None
+    assert "did not respond within 0.05 s" in logs[0]["reason"]
+    for client in clients:
+        client.close()
+        await client.wait_closed()
 
 
 async def test_the_default_is_a_folder_in_the_data_directory(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 from engine_clock import ManualClock
+from migrated_database import prepare
 
 from reelhook.domain.api_key import (
     ApiKey,
@@ -24,7 +25,6 @@ from reelhook.domain.project import Project
 from reelhook.service.authentication import KEYS_PER_READ, Authentication
 from reelhook.service.credentials import RequestCredential
 from reelhook.storage.operation import Database
-from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
@@ -63,7 +63,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[CountingStore]:
     path = tmp_path / "reelhook.db"
-    migrations.migrate(path)
+    prepare(path)
     database = SQLite(path)
     yield CountingStore(database)
     await database.close()

@@ -372,10 +372,11 @@ async def test_endpoint_open_then_disabled(tmp_path: Path) -> None:
         row = (await rows(engine))["endpoint_open"]
         assert (row.things, row.count, row.cause.next_at) == ("webhooks", 6, cause.next_at)
         assert cause.about is not None
+        here.query("UPDATE endpoints SET description = 'Shop backend'")
         await engine.gateway.endpoints.change(OPERATOR, cause.about, {}, enabled=False)
         name, words = await said(engine, ids[0])
         assert (name, words.action) == ("endpoint_disabled", "enable_endpoint")
-        assert words.message.startswith(f"{here.receivers.url} was disabled by hand")
+        assert words.message.startswith("Shop backend was disabled by hand")
         assert words.next == "Nothing, until the endpoint is enabled"
         row = (await rows(engine))["endpoint_disabled"]
         assert (row.count, row.cause.name.harm.name) == (6, "WEBHOOKS")

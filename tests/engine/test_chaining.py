@@ -95,8 +95,12 @@ async def test_a_job_that_is_not_completed_is_refused_before_anything_is_stored(
         with pytest.raises(JobNotFinishedError) as caught:
             await engine.submit("a fox", image="job:job_2")
         assert (caught.value.code, caught.value.field) == ("job_not_finished", "image")
+        assert "wait until it is completed" in caught.value.message
+        await engine.gateway.jobs.cancel(OPERATOR, "job_2", force=True)
+        with pytest.raises(JobNotFinishedError, match="is canceled; name another job"):
+            await engine.submit("a fox", image="job:job_2")
         with pytest.raises(UnknownSourceJobError):
-            await engine.submit("a fox", last_frame="job:job_3")
+            await engine.submit("a fox", image="job:job_3")
         assert len(await engine.jobs()) == 2
 
 
@@ -104,6 +108,18 @@ async def test_a_video_that_was_removed_is_refused(tmp_path: Path) -> None:
     async with chaining(tmp_path) as (here, engine):
         here.query("UPDATE archive SET state = 'removed'")
         with pytest.raises(VideoOfJobGoneError, match="removed from the archive"):
+            await engine.submit("a fox", image="job:job_1")
+
+
+async def test_a_video_that_was_given_up_is_used_while_its_provider_has_it(tmp_path: Path) -> None:
+    async with chaining(tmp_path) as (here, engine):
+        here.query("UPDATE archive SET state = 'lost', key = NULL, error = 'it was too large'")
+        sent = sent_files(here)
+        job_id = await engine.submit("a fox", image="job:job_1")
+        await engine.job_when(job_id, Status.QUEUED)
+        assert [content_type_of(file) for file in sent] == ["image/png"]
+        here.query("UPDATE archive SET missing_since = 1")
+        with pytest.raises(VideoOfJobGoneError, match="deleted it before it was archived"):
             await engine.submit("a fox", image="job:job_1")
 
 

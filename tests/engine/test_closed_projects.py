@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from engine_clock import START, ManualClock
+from migrated_database import prepare
 from structlog.testing import capture_logs
 
 from reelhook.core.wakeups import Signals
@@ -14,14 +15,13 @@ from reelhook.domain.request import VideoRequest
 from reelhook.engine.upkeep.closed_projects import LOOK_SECONDS, ClosedProjects
 from reelhook.engine.upkeep.retention import PAUSE_SECONDS
 from reelhook.ports import NewJob
-from reelhook.storage.schema.migrate import migrate
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    migrate(tmp_path / "reelhook.db")
+    prepare(tmp_path / "reelhook.db")
     database = SQLite(tmp_path / "reelhook.db")
     yield Store(database)
     await database.close()

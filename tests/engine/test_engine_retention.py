@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from engine_clock import START, ManualClock
+from migrated_database import prepare
 from structlog.testing import capture_logs
 
 from reelhook.core.wakeups import Signals
@@ -20,7 +21,6 @@ from reelhook.engine.upkeep.retention import (
     Retention,
 )
 from reelhook.ports import Destination, NewJob, Position, Removal
-from reelhook.storage.schema.migrate import migrate
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
@@ -30,7 +30,7 @@ KEEP = Keep(jobs_days=30, attempts_days=7)
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    migrate(tmp_path / "reelhook.db")
+    prepare(tmp_path / "reelhook.db")
     database = SQLite(tmp_path / "reelhook.db")
     yield Store(database)
     await database.close()
@@ -126,14 +126,14 @@ class Away(Store):
 
 async def test_a_busy_database_is_left_alone_for_longer(tmp_path: Path) -> None:
     clock = ManualClock()
-    migrate(tmp_path / "reelhook.db")
+    prepare(tmp_path / "reelhook.db")
     database = SQLite(tmp_path / "reelhook.db")
     assert await retention(Slow(database, clock), clock).tick() == 4.0
     await database.close()
 
 
 async def test_a_database_that_is_away_defers_it(tmp_path: Path) -> None:
-    migrate(tmp_path / "reelhook.db")
+    prepare(tmp_path / "reelhook.db")
     database = SQLite(tmp_path / "reelhook.db")
     with capture_logs() as logs:
         assert await retention(Away(database), ManualClock()).tick() == RETRY_SECONDS

@@ -223,7 +223,7 @@ class TurnsMachine(RuleBasedStateMachine):
 
 
 TestTurns = TurnsMachine.TestCase
-TestTurns.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTurns.settings = settings(stateful_step_count=40)
 
 
 def test_a_health_that_was_reset_holds_over_what_was_found_before() -> None:

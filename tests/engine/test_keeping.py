@@ -1,9 +1,11 @@
 """Keeping: what is removed from the archive leaves its store, also one that was down."""
 
+import asyncio
 from pathlib import Path
 
 from aiohttp import web
 from archive_files import LOOPS, MIB, SourceFile, archiving, video
+from engine_stage import until
 
 from reelhook.domain.archive import FileState
 from reelhook.domain.archive_errors import ObjectStoreError
@@ -86,6 +88,24 @@ async def test_a_file_whose_job_was_deleted_meanwhile_leaves_also_a_store_that_w
         assert stored_in(tmp_path) == ["job_1.mp4"]
         objects.down = False
         await one.engine.pass_time(120)
+        assert stored_in(tmp_path) == []
+
+
+async def test_an_object_that_a_kill_left_unrecorded_goes_with_its_job(tmp_path: Path) -> None:
+    class Killed(ObstoreObjects):
+        async def size(self, key: str) -> int | None:
+            await asyncio.Event().wait()
+            return None
+
+    objects = Killed((tmp_path / "archive").as_uri())
+    source = SourceFile(video(MIB))
+    async with archiving(tmp_path, source, objects=objects) as one:
+        await one.complete("job_1")
+        await until(lambda: stored_in(tmp_path))
+    async with archiving(tmp_path, source, loops=frozenset({"removing"})) as one:
+        assert (await one.file("job_1")).state is FileState.WAITING
+        assert await one.engine.store.delete_job("job_1", one.here.clock.now())
+        await one.engine.pass_time(3700)
         assert stored_in(tmp_path) == []
 
 

@@ -69,6 +69,9 @@ async def test_a_job_whose_provider_can_not_be_reached_shows_that(
         assert "no connection was made" in waiting.last_response
         assert waiting.since == begun
         assert (waiting.tries or 0) > 1
+        [line] = told(here, "account.create_failed")  # of several tries within a minute
+        assert (line["account"], line["job"]) == ("openai", job_id)
+        assert "no connection was made" in line["response"]
 
 
 # -- reads ----------------------------------------------------------------------------------------

@@ -3,17 +3,20 @@
 import sys
 from pathlib import Path
 
+import pytest
 from archive_files import LOOPS, SourceFile, archiving
 from archive_files import video as not_a_video
 
-from reelhook.domain.archive import PosterState
+from reelhook.domain.archive import FileState, PosterState
 from reelhook.domain.archive_errors import ObjectStoreError
+from reelhook.engine.archive import disks
 from reelhook.engine.archive.local_copy import local_copy
 from reelhook.objects.store import ObstoreObjects
 
 sys.path.append(str(Path(__file__).parents[1] / "frames"))
 from videos import video
 
+GIB = 1024**3
 WITH_POSTERS = LOOPS | {"posters"}
 
 
@@ -68,3 +71,21 @@ async def test_a_copy_of_a_remote_object_is_removed(tmp_path: Path) -> None:
     async with local_copy(objects, "videos/job_1.mp4", tmp_path / "spool") as path:
         assert path.read_bytes() == b"bytes"
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+async def test_no_copy_of_a_remote_object_fills_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = 5 * GIB  # as much as must stay
+    monkeypatch.setattr(disks, "disk_usage", lambda _: (free, 100 * GIB))
+    objects, source = RemoteObjects((tmp_path / "archive").as_uri()), SourceFile(video())
+    async with archiving(tmp_path, source, loops=WITH_POSTERS, objects=objects) as one:
+        await one.complete("job_1")
+        file = await one.settled_file("job_1")
+        assert (file.state, file.poster_state) == (FileState.STORED, PosterState.WAITING)
+        [line] = [line for line in one.here.logs if line["event"] == "poster.failed"]
+        assert "5.0 GiB are free on the disk of" in line["error"]
+        free += GIB
+        await one.engine.pass_time(10)
+        assert (await one.file("job_1")).poster_state is PosterState.MADE
+    assert not list((tmp_path / "spool").glob("copy-*"))

@@ -66,6 +66,49 @@ async def test_what_has_not_changed_is_not_read_anew(tmp_path: Path) -> None:
         assert store.read == ["job_3"]
 
 
+async def test_changes_that_a_round_has_recorded_are_not_read_again(tmp_path: Path) -> None:
+    async with stage(tmp_path, store=Counting, loops=WATCH_ALONE) as here, here.engine() as engine:
+        store = engine.store
+        assert isinstance(store, Counting)
+        ids = [f"job_{number}" for number in range(8)]
+        here.upstream.add(*ids, status="in_progress", progress=10)
+        await engine.register(ids)
+        await engine.pass_time(10)
+        store.read.clear()
+        store.recorded.clear()
+        for progress in (20, 30):
+            here.upstream.change("job_2", "job_5", progress=progress)
+            await engine.pass_time(5)
+        here.upstream.change("job_5", status="completed", progress=100)
+        await engine.pass_time(10)
+
+        assert store.recorded == ["job_5", "job_2"] * 2 + ["job_5"]
+        assert store.read == []
+        assert (await engine.job("job_2")).progress == 30
+
+
+async def test_a_job_that_was_changed_again_elsewhere_is_read(tmp_path: Path) -> None:
+    async with stage(tmp_path, store=Counting, loops=frozenset()) as here, here.engine() as engine:
+        store = engine.store
+        assert isinstance(store, Counting)
+        await engine.register([f"job_{number}" for number in range(8)])
+        watched = PendingJobsCache(store, "openai")
+        order = list(await watched.refresh())
+        for percent in (40, 70):
+            changed = (await engine.job("job_3")).apply(
+                Progress(running=True, percent=percent), here.time.now()
+            )
+            await store.record([Change(*changed, (b"{}",))], None)
+            if percent == 40:
+                watched.update([await engine.job("job_3")])
+        store.read.clear()
+
+        jobs = await watched.refresh()
+
+        assert (jobs["job_3"].progress, store.read) == (70, ["job_3"])
+        assert list(jobs) == order
+
+
 async def test_the_order_is_that_of_acceptance_whatever_comes_and_goes(tmp_path: Path) -> None:
     async with stage(tmp_path, loops=frozenset()) as here, here.engine() as engine:
         watched = PendingJobsCache(engine.store, "openai")

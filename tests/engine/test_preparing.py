@@ -20,6 +20,7 @@ from reelhook.domain.job import Status
 from reelhook.domain.media import BYTES_MAX, File, reference
 from reelhook.domain.price import ModelPrice, PriceLine
 from reelhook.domain.reservation import bill_of
+from reelhook.doors.causes import words_of
 from reelhook.engine.submitting.fetch_slots import PER_PROJECT_AT_ONCE, FetchSlots
 from reelhook.fetching.fetcher import MediaFetcher
 from reelhook.guard.connection import open_socket
@@ -237,10 +238,39 @@ async def test_while_this_machine_can_t_fetch_or_keep_a_file_its_job_waits(tmp_p
             lambda: [one for one in here.logs if one["event"] == "preparing.deferred"]
         )
         assert "can't be kept: File exists" in logged["error"]
+        await until(lambda: here.query("SELECT 1 FROM accounts WHERE files_response <> ''"))
+        attention = engine.gateway.attention
+        cause = await attention.of_job(OPERATOR, await engine.job(job_id))
+        assert cause is not None
+        assert (cause.name, cause.variant) == ("files_awaited", "kept_back")
+        assert words_of(cause, OPERATOR).message == (
+            "The files of the request can't be fetched or kept on this machine. "
+            f"The last response: {logged['error']}"
+        )
+        assert "response" not in cause.public().facts
         in_the_way.unlink()
         await until(passing(here, lambda: host.asked))
         assert not troubles
         await engine.job_when(job_id, Status.QUEUED)
+        await until(lambda: here.query("SELECT files_response FROM accounts") == [(None,)])
+
+
+async def test_a_job_whose_image_takes_long_says_so(tmp_path: Path) -> None:
+    async with fetching(tmp_path) as (here, engine, job_id, gate):
+        attention, asked_at = engine.gateway.attention, here.time.now()
+        assert await attention.of_job(OPERATOR, await engine.job(job_id)) is None
+        here.time.advance(11)
+        cause = await attention.of_job(OPERATOR, await engine.job(job_id))
+        assert cause is not None
+        assert (cause.name, cause.since) == ("files_awaited", asked_at)
+        words = words_of(cause, OPERATOR)
+        assert words.message.startswith("The files of the request are still being fetched")
+        assert (words.action, words.command) == ("wait", f"reelhook status {job_id}")
+        (row,) = await attention.all(OPERATOR)
+        assert (row.cause.name, row.job_ids) == ("files_awaited", (job_id,))
+        gate.set()
+        await engine.job_when(job_id, Status.QUEUED)
+        assert await attention.of_job(OPERATOR, await engine.job(job_id)) is None
 
 
 @pytest.mark.parametrize("way", ["unavailable", "canceled", "deleted", "too old"])

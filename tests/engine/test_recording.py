@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from migrated_database import prepare
 
 from reelhook.core.facts import emitter
 from reelhook.core.payloads import Formats
@@ -16,14 +17,13 @@ from reelhook.domain.request import VideoRequest
 from reelhook.doors.compat.payload import CompatPayload
 from reelhook.ports import NewJob
 from reelhook.storage.operation import Operation, Statement
-from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 
 
 async def test_a_caller_that_is_cut_off_within_the_commit_loses_no_wake_up(tmp_path: Path) -> None:
     path = tmp_path / "reelhook.db"
-    migrations.migrate(path)
+    prepare(path)
     database, signals, gate = SQLite(path), Signals(), threading.Event()
 
     def hold_up() -> Operation[None]:

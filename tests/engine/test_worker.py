@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from engine_clock import ManualClock
 from engine_waiting import until
+from migrated_database import prepare
 from storage.postgres_databases import emptied_database
 
 from reelhook.core.facts import emitter
@@ -21,7 +22,6 @@ from reelhook.engine.worker import Worker, WorkerIdentity
 from reelhook.ports import Lease
 from reelhook.storage.open import open_store
 from reelhook.storage.operation import Database, Operation, Statement, Target
-from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.store import Store
 from reelhook.telemetry.facts import log_fact
 
@@ -161,7 +161,7 @@ async def team(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 @asynccontextmanager
 async def _target(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Target]:
     if request.param == "sqlite":
-        migrations.migrate(folder / "reelhook.db")
+        prepare(folder / "reelhook.db")
         yield folder / "reelhook.db"
     else:
         async with emptied_database(request.getfixturevalue("postgres_url")) as url:

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 from migrated_database import prepare
 from multidict import CIMultiDictProxy
+from simulated import running
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -23,7 +24,6 @@ from reelhook.providers.registry import BUILT_IN
 from reelhook.simulator.core import Simulator
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.flavour import Flavour
-from reelhook.simulator.server import running
 
 AT_ONCE = Faults(queue_seconds=0, render_seconds=0)
 """Jobs are finished as soon as they are created."""
@@ -150,7 +150,7 @@ async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 60) ->
     """Wait until the condition holds; return what it returned."""
     async with asyncio.timeout(seconds):
         while not (value := await condition()):  # noqa: ASYNC110 - the condition is read over HTTP
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)
         return value
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from cleaning_up import clean_up
 
 Content = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -24,6 +25,8 @@ class StubProvider:
     delete_status: int = 200
     on_delete: Callable[[], Awaitable[None]] | None = None
     content: Content | None = None
+    key_refusal: str | None = None
+    """Its words if it refuses every key."""
 
     def video(self, video_id: str, **fields: Any) -> None:
         self.videos[video_id] = {
@@ -69,7 +72,14 @@ class StubProvider:
 async def stub_provider() -> AsyncIterator[StubProvider]:
     one = StubProvider()
     one.may_create.set()
-    app = web.Application()
+
+    @web.middleware
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if one.key_refusal is not None:
+            return web.json_response({"error": {"message": one.key_refusal}}, status=401)
+        return await handler(request)
+
+    app = web.Application(middlewares=[refuse])
     app.add_routes(
         [
             web.post("/v1/videos", one.create),

@@ -66,6 +66,8 @@ async def test_anything_but_the_key_is_refused(tmp_path: Path) -> None:
         for given in ("", KEY, f"Basic {KEY}", *wrong):
             reply = await server.get("/api/stats", headers={"Authorization": given})
             assert reply.refusal == (401, "unauthorized", None), given
+        assert "is not known here" in reply.json()["error"]
+        assert "Send a key" in (await server.get("/api/stats")).json()["error"]
 
 
 async def test_the_scheme_may_be_in_any_case(tmp_path: Path) -> None:

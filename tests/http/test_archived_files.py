@@ -1,5 +1,7 @@
 """Downloads of archived files: what they need of the archive, and what happens without it."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,6 +14,9 @@ from archived import OFF, VIDEO, Archive
 from gateways import AT_ONCE, Reply, gateway
 
 from reelhook.domain.archive import ArchivedFile
+from reelhook.objects.store import ObstoreObjects
+from reelhook.ports import ObjectBytes
+from reelhook.service import finished_file
 from reelhook.simulator.faults import Faults
 
 DAY_SECONDS = 24 * 3600
@@ -134,6 +139,37 @@ async def test_an_object_that_is_not_the_stored_one_is_never_served(
         assert [(one["job"], one["object"]) for one in lines] == [
             (job_id, f"videos/{job_id}.mp4")
         ] * 2
+
+
+async def test_an_archive_that_was_moved_serves_its_files(tmp_path: Path) -> None:
+    async with archive(tmp_path) as at:
+        job_id = await at.stored()
+        shutil.move(at.folder, tmp_path / "elsewhere")
+        at.use(ObstoreObjects((tmp_path / "elsewhere").as_uri()))
+        assert (await download(at, job_id)).body == VIDEO
+
+
+async def test_a_store_that_hangs_is_not_waited_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hanging(ObstoreObjects):
+        @asynccontextmanager
+        async def open(
+            self, key: str, start: int = 0, end: int | None = None
+        ) -> AsyncIterator[ObjectBytes]:
+            async with super().open(key, start, end) as found:
+                await asyncio.Event().wait()
+                yield found
+
+    assert finished_file.OPEN_SECONDS_MAX <= 10
+    monkeypatch.setattr(finished_file, "OPEN_SECONDS_MAX", 0.05)
+    async with archive(tmp_path) as at:
+        job_id = await at.stored()
+        at.use(Hanging(at.folder.as_uri()))
+        reply = await download(at, job_id)
+        assert (reply.status, reply.body[4:8]) == (200, b"ftyp")  # the provider still has it
+        [line] = [one for one in at.server.logs if one["event"] == "archive.file_unreadable"]
+        assert "did not respond in time" in line["error"]
 
 
 async def test_an_object_that_ends_early_never_passes_for_a_whole_one(tmp_path: Path) -> None:

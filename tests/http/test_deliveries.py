@@ -158,7 +158,7 @@ async def test_deliveries_come_in_pages_newest_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("query", "field", "remedy"),
     [
-        ("state=lost", "state", "must be one of 'waiting'"),
+        ("state=lost", "state", "must be one of waiting"),
         ("limit=0", "limit", "must be at least 1"),
         ("limit=501", "limit", "must be at most 500"),
         ("limit=many", "limit", "must be a whole number"),

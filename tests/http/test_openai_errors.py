@@ -32,7 +32,7 @@ async def error_of(sdk: AsyncOpenAI, method: str, path: str, **options: Any) -> 
 
 
 def asked_again(error: APIStatusError) -> bool:
-    return error.response.headers.get("x-should-retry") != "false"
+    return str(error.response.headers.get("x-should-retry")) != "false"
 
 
 async def project_key(server: Gateway, *scopes: str, **limits: Any) -> str:
@@ -194,8 +194,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"prompt": None}, "prompt", "is required"),
     ({"prompt": 7}, "prompt", "must be a string"),
     ({"model": ""}, "model", "must not be empty"),
-    ({"seconds": "long"}, "seconds", "must match"),
-    ({"size": "big"}, "size", "must match"),
+    ({"seconds": "long"}, "seconds", "from 1 to 9999"),
+    ({"size": "big"}, "size", "such as 1280x720"),
     ({"seed": -1}, "seed", "from 0 to"),
     ({"seed": "many"}, "seed", "must be a whole number"),
     ({"audio": "loud"}, "audio", "must be true or false"),
@@ -204,8 +204,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"priority": "now"}, "priority", "must be one of"),
     ({"endpoints": ["ep_none"]}, "endpoints", "GET /api/endpoints lists them"),
     ({"provider_options": "x"}, "provider_options", "must be an object"),
-    ({"aspect_ratio": "wide"}, "aspect_ratio", "must match"),
-    ({"resolution": "good"}, "resolution", "must match"),
+    ({"aspect_ratio": "wide"}, "aspect_ratio", "a ratio such as 16:9"),
+    ({"resolution": "good"}, "resolution", "such as 720p or 4k"),
     ({"webhook_url": "ftp://x"}, "webhook_url", "http"),
     ({"callback_url": "ftp://x"}, "callback_url", "http"),
     (

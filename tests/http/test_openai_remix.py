@@ -50,6 +50,6 @@ async def test_what_can_not_be_remixed_is_refused(tmp_path: Path) -> None:
         with pytest.raises(NotFoundError):
             await sdk.videos.remix("video_none", prompt="In the snow")
         with pytest.raises(BadRequestError) as refused:
-            await sdk.videos.remix(running["id"], prompt=None)  # type: ignore[arg-type] # it's wrong
+            await sdk.videos.remix(running["id"], prompt=None)
         assert told(refused.value)[2] == "prompt"
         assert await server.total() == 2

@@ -40,7 +40,7 @@ async def request_of(server: Gateway, video_id: str) -> Any:
 
 async def test_a_form_reaches_the_provider(tmp_path: Path) -> None:
     async with served(tmp_path, AT_ONCE) as (server, sdk):
-        video = await sdk.videos.create_and_poll(**FOX, model="studio-1")  # type: ignore[arg-type] # other values than OpenAI's
+        video = await sdk.videos.create_and_poll(**FOX, model="studio-1")
         assert video.status == "completed"
         [job] = server.simulator.jobs.values()
         sent = job.video

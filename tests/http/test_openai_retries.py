@@ -41,11 +41,11 @@ async def test_a_create_whose_responses_were_lost_is_one_video(tmp_path: Path) -
     async with served(tmp_path, AT_ONCE) as (server, _):
         sdk, lossy = losing(server.url, losses=2)
         files: dict[str, Any] = {"extra_body": {"metadata": {"order": "7"}}}
-        video = await sdk.videos.create(**FOX, **files)  # type: ignore[arg-type] # other values than OpenAI's
+        video = await sdk.videos.create(**FOX, **files)
         assert lossy.counts == ["0", "1", "2"]
         assert (await sdk.videos.poll(video.id)).status == "completed"
         assert await server.total() == server.simulator.creations == 1
-        again = await sdk.videos.create(**FOX, **files)  # type: ignore[arg-type] # as above
+        again = await sdk.videos.create(**FOX, **files)
         assert again.id != video.id
         await sdk.close()
 
@@ -109,7 +109,7 @@ async def test_a_retry_that_the_database_refuses_leaves_its_call_the_paid_job(
             return await kept(*arguments)
 
         store.create = second_away
-        video = await sdk.videos.create(**FOX)  # type: ignore[arg-type] # other values than OpenAI's
+        video = await sdk.videos.create(**FOX)
         assert lossy.counts == ["0", "1", "2"]
         assert (await sdk.videos.poll(video.id)).status == "completed"
         assert await server.total() == server.simulator.creations == 1

@@ -290,6 +290,7 @@ async def test_a_wrong_method_is_405_and_names_the_right_ones(
         reply = await server.request(method, path)
         assert reply.refusal == (405, "method_not_allowed", None)
         assert reply.headers["Allow"] == allowed
+        assert f"takes {allowed}, not {method}" in reply.json()["error"]
 
 
 async def test_a_wrong_method_of_a_door_with_its_own_form_is_405_too(tmp_path: Path) -> None:

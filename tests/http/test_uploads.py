@@ -78,9 +78,18 @@ async def test_another_projects_upload_does_not_exist(server: Gateway) -> None:
 async def test_what_is_no_file_that_requests_take_is_refused(
     server: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reply = await sent(server, b"hello")
-    assert (reply.status, reply.json()["code"]) == (415, "unsupported_media_type")
-    assert "PNG" in reply.json()["error"]
+    for body, what in (
+        (b"", "is empty; send PNG"),
+        (b"hello", "is a text by its bytes; send PNG"),
+        (b"%PDF-1.7 ...", "is a PDF by its bytes"),
+        (b"\n<!DOCTYPE html><p>", "is a page of HTML by its bytes"),
+        (b"<svg xmlns=''/>", "is an SVG image by its bytes"),
+        (b"II*\0\x08", "is a TIFF image by its bytes"),
+        (b"\0\1\xff", "is no image, video or audio by its bytes"),
+    ):
+        reply = await sent(server, body)
+        assert (reply.status, reply.json()["code"]) == (415, "unsupported_media_type")
+        assert what in reply.json()["error"]
     form = aiohttp.FormData()
     form.add_field("file", PNG, filename="a.png")
     form.add_field("more", PNG, filename="b.png")

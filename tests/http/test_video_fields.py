@@ -60,7 +60,7 @@ async def test_the_python_function_takes_them_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "field", "words"),
     [
-        ({"resolution": "hd"}, "resolution", "must match"),
+        ({"resolution": "hd"}, "resolution", "such as 720p or 4k"),
         ({"audio": "yes"}, "audio", "must be true or false"),
         ({"negativePrompt": ""}, "negativePrompt", "must not be empty"),
         ({"lastFrame": "fox.png"}, "lastFrame", "http(s) URL"),

@@ -10,11 +10,13 @@ from typing import Any
 
 import aiohttp
 import uvicorn
+from migrated_database import prepare
+from simulated import running
 from starlette.types import ASGIApp
 
 from reelhook.config import Settings
 from reelhook.simulator.faults import Faults
-from reelhook.simulator.server import RunningSimulator, running
+from reelhook.simulator.server import RunningSimulator
 
 AT_ONCE = Faults(queue_seconds=0, render_seconds=0)
 SMALL = {"seconds": "1", "size": "64x64"}
@@ -38,6 +40,8 @@ async def provider(faults: Faults | None = None) -> AsyncIterator[tuple[RunningS
 
 
 def settings(data_dir: Path, base_url: str, **overrides: Any) -> Settings:
+    """Return the settings of a test, whose database is there already."""
+    prepare(data_dir / "reelhook.db")
     given = {
         "openai_base_url": base_url,
         "data_dir": data_dir,
@@ -67,7 +71,7 @@ async def ended(session: aiohttp.ClientSession, status_url: str) -> Any:
             _, status = await get(session, status_url)
             if status["status"] != "generating":
                 return status
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
@@ -80,7 +84,7 @@ async def hosting(build: Callable[[str], ASGIApp], **options: Any) -> AsyncItera
         task = asyncio.create_task(server.serve([listener]))
         async with asyncio.timeout(60):
             while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.02)
         try:
             yield url
         finally:

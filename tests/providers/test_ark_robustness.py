@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.robustness import STATUSES, bodies
@@ -99,20 +99,18 @@ def rig() -> Iterator[Rig]:
         runner.run(manager.__aexit__(None, None, None))
 
 
-@settings(max_examples=100, deadline=None)
 @given(status=st.sampled_from(STATUSES), body=bodies(NAMES, WORDS))
 @pytest.mark.long
 def test_no_json_breaks_the_adapter(rig: Rig, status: int, body: bytes) -> None:
     rig.check(status, body)
 
 
-@settings(max_examples=30, deadline=None)
 @given(status=st.sampled_from(STATUSES), body=st.binary(max_size=200))
 def test_no_bytes_break_the_adapter(rig: Rig, status: int, body: bytes) -> None:
     rig.check(status, body)
 
 
-@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"a":' * 200_000, b'{"id": ' + b"9" * 5000])
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"a":' * 20_000, b'{"id": ' + b"9" * 5000])
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_no_pathological_json_breaks_the_adapter(rig: Rig, status: int, body: bytes) -> None:
     rig.check(status, body)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 from aiohttp import web
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.robustness import STATUSES, bodies
@@ -85,20 +85,17 @@ def rig() -> Iterator[Rig]:
         runner.run(manager.__aexit__(None, None, None))
 
 
-@settings(max_examples=150, deadline=None)
 @given(status=st.sampled_from(STATUSES), body=bodies(NAMES, WORDS), completed=st.booleans())
 @pytest.mark.long
 def test_no_json_breaks_the_adapter(rig: Rig, status: int, body: bytes, completed: bool) -> None:
     rig.check(status, body, completed=completed)
 
 
-@settings(max_examples=30, deadline=None)
 @given(status=st.sampled_from(STATUSES), body=st.binary(max_size=200), completed=st.booleans())
 def test_no_bytes_break_the_adapter(rig: Rig, status: int, body: bytes, completed: bool) -> None:
     rig.check(status, body, completed=completed)
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     values=st.lists(
         st.text(st.characters(max_codepoint=255))

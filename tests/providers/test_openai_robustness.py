@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.upstreams import Upstream, upstream
@@ -117,20 +117,18 @@ def rig() -> Iterator[Rig]:
         runner.run(manager.__aexit__(None, None, None))
 
 
-@settings(max_examples=150, deadline=None)
 @given(status=st.sampled_from(STATUSES), body=bodies)
 @pytest.mark.long
 def test_no_json_breaks_the_adapter(rig: Rig, status: int, body: bytes) -> None:
     rig.check(status, body)
 
 
-@settings(max_examples=50, deadline=None)
 @given(status=st.sampled_from(STATUSES), body=st.binary(max_size=200))
 def test_no_bytes_break_the_adapter(rig: Rig, status: int, body: bytes) -> None:
     rig.check(status, body)
 
 
-@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"a":' * 200_000, b'{"id": ' + b"9" * 5000])
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"a":' * 20_000, b'{"id": ' + b"9" * 5000])
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_no_pathological_json_breaks_the_adapter(rig: Rig, status: int, body: bytes) -> None:
     rig.check(status, body)

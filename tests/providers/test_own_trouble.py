@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 
 import pytest
-from aiohttp import ClientConnectionError, ClientConnectorDNSError
+from aiohttp import ClientConnectionError, ClientConnectorDNSError, ClientConnectorError
 from aiohttp.client_reqrep import ConnectionKey
 
 from reelhook.domain.report import NotSent
 from reelhook.domain.request import VideoRequest
 from reelhook.providers.http.local_errors import is_local_error
+from reelhook.providers.http.response import error_description
 from reelhook.providers.openai.provider import OpenAI
 
 KEY = ConnectionKey("provider.example", 443, True, True, None, None, None)
@@ -50,6 +51,21 @@ def test_what_lies_with_us(error: Exception) -> None:
 )
 def test_what_lies_with_the_provider(error: Exception) -> None:
     assert not is_local_error(error)
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [
+        (OSError(errno.ECONNREFUSED, "Connect call failed ('192.0.2.1', 443)"), "Connection ref"),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "Name or service not"),
+    ],
+    ids=repr,
+)
+def test_a_server_that_nothing_connects_to_is_named_with_the_reason(
+    cause: OSError, reason: str
+) -> None:
+    description = error_description(ClientConnectorError(KEY, cause))
+    assert description.startswith(f"provider.example:443: {reason}")
 
 
 @pytest.fixture

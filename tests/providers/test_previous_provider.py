@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from acme import KEY, VIDEO, acme_server, asked, installed_package
 from aiohttp import ClientSession
+from migrated_database import prepare
 from structlog.testing import capture_logs
 
 from reelhook import bootstrap
@@ -69,6 +70,7 @@ async def test_the_package_makes_a_video(
         assert (code, "ok: account acme: its key works: account Wile E." in found) == (0, True)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
+        prepare(tmp_path / "data" / "reelhook.db")
         settings = Settings.load(port=0, data_dir=tmp_path / "data", poll_seconds=0.05)
         with capture_logs():
             async with bootstrap.server(settings) as server:

@@ -32,9 +32,7 @@ SENTENCES = st.text(string.ascii_letters + string.digits + " .,:'", min_size=3, 
 every_shape = pytest.mark.parametrize(
     ("kind", "body"), SHAPES, ids=[f"{kind.name}{body.__name__}" for kind, body in SHAPES]
 )
-several = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+several = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

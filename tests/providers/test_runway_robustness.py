@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.robustness import STATUSES, bodies
@@ -71,14 +71,13 @@ def rig() -> Iterator[Rig]:
         runner.run(manager.__aexit__(None, None, None))
 
 
-@settings(max_examples=150, deadline=None)
 @given(status=st.sampled_from(STATUSES), body=anything)
 @pytest.mark.long
 def test_no_json_breaks_the_adapter(rig: Rig, status: int, body: bytes) -> None:
     rig.check(status, body)
 
 
-DEEP = [b"[" * 200_000, b'{"output":' * 200_000, b'{"id": ' + b"9" * 5000]
+DEEP = [b"[" * 200_000, b'{"output":' * 20_000, b'{"id": ' + b"9" * 5000]
 
 
 @pytest.mark.parametrize("body", DEEP)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.robustness import STATUSES, bodies
@@ -74,19 +74,17 @@ def rig() -> Iterator[Rig]:
         runner.run(manager.__aexit__(None, None, None))
 
 
-@settings(max_examples=100, deadline=None)
 @given(status=st.sampled_from(STATUSES), body=bodies(NAMES, WORDS))
 def test_no_json_breaks_the_adapter(rig: Rig, status: int, body: bytes) -> None:
     rig.check(status, body)
 
 
-@settings(max_examples=30, deadline=None)
 @given(status=st.sampled_from(STATUSES), body=st.binary(max_size=200))
 def test_no_bytes_break_the_adapter(rig: Rig, status: int, body: bytes) -> None:
     rig.check(status, body)
 
 
-@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"a":' * 200_000, b'{"status": ' + b"9" * 5000])
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"a":' * 20_000, b'{"status": ' + b"9" * 5000])
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_no_pathological_json_breaks_the_adapter(rig: Rig, status: int, body: bytes) -> None:
     rig.check(status, body)

@@ -140,7 +140,7 @@ async def _played(server: Gateway, one: Recording) -> Outcome:
         outcome = Outcome(await server.job(job_id))
         if not differs(one, outcome) or asyncio.get_running_loop().time() > deadline:
             return outcome
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(1)
 
 
 async def _submitted(server: Gateway, one: Recording) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from cleaning_up import clean_up
+from simulated import running
 from volcenginesdkarkruntime import AsyncArk
 from volcenginesdkarkruntime._exceptions import (
     ArkAPIStatusError,
@@ -36,7 +37,7 @@ from reelhook.domain.report import (
 from reelhook.domain.request import VideoRequest
 from reelhook.providers.ark.provider import Ark
 from reelhook.simulator.faults import Faults
-from reelhook.simulator.server import RunningSimulator, running
+from reelhook.simulator.server import RunningSimulator
 
 MODEL = "seedance-1-5-pro-251215"
 REQUEST = VideoRequest(prompt="A fox", model=MODEL, seconds="4", size="864x480", seed=7)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from simulated import running
 
 from reelhook.domain.errors import ProviderUnauthorizedError, WebhookVerificationError
 from reelhook.domain.report import (
@@ -26,7 +27,7 @@ from reelhook.domain.report import (
 from reelhook.domain.request import VideoRequest
 from reelhook.providers.fal.provider import Fal
 from reelhook.simulator.faults import Faults
-from reelhook.simulator.server import RunningSimulator, running
+from reelhook.simulator.server import RunningSimulator
 
 APP = "fal-ai/veo3/fast"
 REQUEST = VideoRequest(prompt="A fox", model=APP, seconds="4", aspect_ratio="16:9")

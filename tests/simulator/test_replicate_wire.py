@@ -12,13 +12,14 @@ from cleaning_up import clean_up
 from replicate.client import Client
 from replicate.exceptions import ReplicateError
 from replicate.webhook import Webhooks, WebhookSigningSecret
+from simulated import running
 
 from reelhook.domain.errors import ContentMissingError
 from reelhook.domain.report import Accepted, Failed, Finished, Notice, Progress, RateLimited
 from reelhook.domain.request import VideoRequest
 from reelhook.providers.replicate.provider import Replicate
 from reelhook.simulator.faults import Faults
-from reelhook.simulator.server import RunningSimulator, running
+from reelhook.simulator.server import RunningSimulator
 
 MODEL = "google/veo-3-fast"
 VERSION = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa"

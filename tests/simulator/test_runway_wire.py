@@ -5,12 +5,13 @@ from random import Random
 
 import pytest
 from runwayml import AsyncRunwayML, AuthenticationError, BadRequestError, NotFoundError
+from simulated import running
 
 from reelhook.domain.report import Accepted, Cost, Failed, Finished, Missing, Progress
 from reelhook.domain.request import VideoRequest
 from reelhook.providers.runway.provider import Runway
 from reelhook.simulator.faults import Faults
-from reelhook.simulator.server import RunningSimulator, running
+from reelhook.simulator.server import RunningSimulator
 
 REQUEST = VideoRequest(prompt="A fox", model="gen4.5", seconds="4")
 

@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 from google.protobuf.json_format import ParseDict
+from simulated import running
 from xai_sdk.proto import video_pb2
 from xai_sdk.video import VideoResponse
 
@@ -25,7 +26,7 @@ from reelhook.domain.report import (
 from reelhook.domain.request import VideoRequest
 from reelhook.providers.xai.provider import XAI
 from reelhook.simulator.faults import Faults
-from reelhook.simulator.server import RunningSimulator, running
+from reelhook.simulator.server import RunningSimulator
 
 REQUEST = VideoRequest(prompt="A fox", model="grok-imagine-video", seconds="4", size="848x480")
 

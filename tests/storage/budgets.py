@@ -31,7 +31,7 @@ def limits(
     jobs_per_day: int | None = None,
     jobs_in_flight: int | None = None,
 ) -> BudgetLimits:
-    """BudgetLimits in whole units."""
+    """Return limits in whole units."""
     return BudgetLimits(
         jobs_in_flight=jobs_in_flight,
         jobs_per_day=jobs_per_day,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+from migrated_database import prepare
 
 from reelhook.domain.account_status import AccountStatus
 from reelhook.domain.endpoint import Endpoint, EndpointKind
@@ -13,7 +14,6 @@ from reelhook.domain.project import Project
 from reelhook.domain.report import Failed
 from reelhook.ports import Destination, IdempotencyKey, NewJob, Resend
 from reelhook.storage.postgres import driver as postgres
-from reelhook.storage.schema import migrate as migrations
 from reelhook.storage.sqlite.driver import SQLite
 from reelhook.storage.store import Store
 from reelhook.storage.transfer.database import TABLES
@@ -51,7 +51,7 @@ UNICODE = "fünf Füchse 🦊 \u2028 'quoted' \\x00 \t"
 
 async def fill(path: Path) -> None:
     """Make the database: jobs of every status, with deliveries in every state."""
-    migrations.migrate(path)
+    prepare(path)
     database = SQLite(path)
     try:
         await _fill(Store(database))

@@ -1,5 +1,7 @@
 """What may be held up, read on both databases, and kept within a project."""
 
+import pytest
+
 from reelhook.domain.causes.cause import COUNTED_MAX
 from reelhook.domain.delivery import Outcome
 from reelhook.domain.endpoint import Disabled
@@ -85,6 +87,20 @@ async def test_endpoints_that_hold_webhooks_back_are_read_with_the_last_response
     assert {held.receiver.id for held in await store.held_receivers("theirs")} == {"ep_3"}
     of_job = await store.webhooks_of_jobs(["one", "unknown"])
     assert [found.delivery_id for found in of_job["one"]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("due_at", "outcome", "held"),
+    [(None, None, False), (101, None, True), (None, "exhausted", True), (None, "delivered", False)],
+)
+async def test_a_job_is_read_with_the_fact_whether_a_webhook_of_it_is_held(
+    store: Store, sql: Sql, due_at: int | None, outcome: str | None, held: bool
+) -> None:
+    await sql(ADD_JOB, "one", "acme", "ours", "completed", 1, 5, None)
+    await sql(ADD_ENDPOINT, "ep_1", "ours", None, 0, None)
+    assert not (await store.job("one")).webhooks_held
+    await sql(ADD_DELIVERY, 1, "one", "ep_1", None, due_at, 0, outcome)
+    assert (await store.job("one")).webhooks_held is held
 
 
 async def test_webhooks_that_failed_and_were_not_sent_again_are_read(

@@ -70,9 +70,7 @@ DUMPS = {
 }
 RESERVED = len((*PENDING, *SUBMITTING, *UNRESOLVED, *UNPREPARED, *WAITING))
 """The number of prepared jobs, each of which has reserved its price."""
-GENERATED = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+GENERATED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 Outcome = tuple[list[Any], dict[str, list[Row]]]
 
 

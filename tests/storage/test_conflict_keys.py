@@ -93,9 +93,7 @@ def is_exempt(write: Write, access: Access) -> bool:
     return write.name == "record" and sql in REOPENING
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_the_declared_keys_cover_what_a_write_reads_and_writes(
     stage: Stage, data: st.DataObject
@@ -114,9 +112,7 @@ def declarations() -> dict[str, tuple[object, object]]:
     }
 
 
-@settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_each_write_that_declares_keys_is_tried_here_with_these_keys(
     stage: Stage, data: st.DataObject

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from migrated_database import prepare
 
 from reelhook.domain.errors import CopyError, SettingsError
 from reelhook.storage.operations import leases
@@ -68,7 +69,7 @@ async def cut_off(source: Path, target: Path | str, table: str, what: str = "Cop
 
 def test_the_copy_knows_every_table_and_its_key(tmp_path: Path) -> None:
     path = tmp_path / "reelhook.db"
-    migrations.migrate(path)
+    prepare(path)
     tables = execute(path, "SELECT name FROM sqlite_master WHERE type = 'table'")
     assert {name for (name,) in tables} == {*TABLES, "alembic_version"}
     for table, key in TABLES.items():
@@ -109,7 +110,7 @@ async def test_the_target_counts_its_ids_on(source: Path, target: str) -> None:
 
 async def test_an_empty_table_starts_its_ids_at_one(tmp_path: Path, target: str) -> None:
     path = tmp_path / "reelhook.db"
-    migrations.migrate(path)
+    prepare(path)
     await copy(path, target, quiet)
     assert await run_on(target, "SELECT nextval('attempts_id_seq')") == [(1,)]
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from migrated_database import prepare
 
 from reelhook.cli.error_messages import command_line_message
 from reelhook.domain.errors import SettingsError
@@ -126,7 +127,7 @@ def test_a_revision_that_fails_half_way_leaves_everything_as_it_was(path: Path) 
 
 
 async def test_rolling_tracking_back_keeps_the_jobs(path: Path) -> None:
-    migrations.migrate(path)
+    prepare(path)
     await fill(path)
     kept = (
         "SELECT job_id, wallet_address, script_body, title, status, error_message, created_at,"
@@ -150,7 +151,7 @@ def go_back_to_models(target: Path | str) -> list[str]:
 
 
 async def test_rolling_models_back_keeps_the_jobs_running(path: Path) -> None:
-    migrations.migrate(path)
+    prepare(path)
     await fill(path)
     before = rows(path, "SELECT * FROM video_jobs ORDER BY job_id")
     back = go_back_to_models(path)
@@ -191,7 +192,7 @@ async def test_rolling_models_back_keeps_the_jobs_on_postgresql(postgres_url: st
 
 
 async def test_jobs_that_ran_when_tracking_was_rolled_back_end_and_say_why(path: Path) -> None:
-    migrations.migrate(path)
+    prepare(path)
     await fill(path)
     for _ in ALL[1:]:
         rollback(path, destroy=False)
@@ -212,7 +213,7 @@ async def test_jobs_that_ran_when_tracking_was_rolled_back_end_and_say_why(path:
 
 
 async def test_going_back_to_nothing_needs_destroy(path: Path) -> None:
-    migrations.migrate(path)
+    prepare(path)
     await fill(path)
     for _ in ALL[1:]:
         rollback(path, destroy=False)
@@ -230,7 +231,7 @@ async def test_going_back_to_nothing_needs_destroy(path: Path) -> None:
 
 
 def test_destroy_still_goes_one_revision_at_a_time(path: Path) -> None:
-    migrations.migrate(path)
+    prepare(path)
     assert undone(path, destroy=True) == ALL[-1]
     assert migrations.pending(path) == ALL[-1:]
 
@@ -252,7 +253,7 @@ def test_the_schema_is_the_same_by_whatever_way_it_was_reached(path: Path, migra
 
 
 def test_a_newer_schema_is_refused_in_one_sentence_and_left_alone(path: Path) -> None:
-    migrations.migrate(path)
+    prepare(path)
     rows(path, "UPDATE alembic_version SET version_num = '0099'")
     before = schema(path)
     for attempt in (

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -273,10 +273,7 @@ class Looking(RuleBasedStateMachine):
 
 
 Looking.TestCase.settings = settings(
-    max_examples=40,
     stateful_step_count=40,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a shorter story takes minutes to find
-    suppress_health_check=[HealthCheck.too_slow],
 )
 TestLooking = Looking.TestCase

@@ -122,6 +122,34 @@ async def test_a_poster_that_is_being_made_is_deleted_an_hour_later(store: Store
     assert await store.objects_to_delete(NOW + 3_600_000, 9) == [key, "posters/job_1.jpg"]
 
 
+async def test_an_object_whose_upload_was_not_recorded_is_deleted_with_its_job_or_file(
+    store: Store,
+) -> None:
+    """A process that dies between the two leaves it, and it may still be being written."""
+    for number, job_id in enumerate(("deleted", "lost", "old", "stored")):
+        job = await queued(store, new(job_id, urls=()), f"video_{job_id}")
+        await moved(store, job.apply(FINISHED, NOW + number))
+        file = await store.archived_file(job_id)
+        assert file is not None
+        assert await store.record_file(file.storing(f"videos/{job_id}.mp4"))
+        assert await store.record_file(file.failed("HTTP 500", NOW))  # it keeps the key
+    assert await store.objects_to_delete(LATER, 9) == []
+
+    assert await store.delete_job("deleted", NOW)
+    assert await store.objects_to_delete(NOW, 9) == []
+    assert await store.objects_to_delete(NOW + 3_600_000, 9) == ["videos/deleted.mp4"]
+
+    lost, stored = await store.archived_file("lost"), await store.archived_file("stored")
+    assert lost is not None
+    assert stored is not None
+    assert await store.record_file(lost.lost("gone"))
+    key = stored.key or ""
+    assert await store.record_file(stored.stored(key, 1, "ab", "video/mp4", NOW))
+    await store.remove_jobs((), LATER, LATER)
+    expected = ["videos/deleted.mp4", "videos/lost.mp4", "videos/old.mp4"]
+    assert sorted(await store.objects_to_delete(LATER + 3_600_000, 9)) == expected
+
+
 async def test_an_object_that_is_stored_again_is_not_deleted(store: Store, sql: Sql) -> None:
     await sql("INSERT INTO removed_objects (key, due_at) VALUES ('videos/job_1.mp4', 0)")
     await archived(store)

@@ -181,6 +181,24 @@ async def test_all_that_failed_is_sent_anew_in_batches_the_oldest_first(store: S
     assert [one.delivery.url for one in found] == [one.delivery.url for one in first]
 
 
+async def test_what_failed_at_an_endpoint_is_counted_as_it_would_be_sent(store: Store) -> None:
+    here = (await failed(store, 3))[0].delivery
+    await failed(store, 2, OTHER)
+    ours = here.endpoint_id
+
+    async def count(since: int = NOW, endpoint_id: str = ours, project: str | None = None) -> int:
+        return (await store.count_failed(endpoint_id, since, LATE, project=project)).count
+
+    first = (await store.undelivered(here.id))[0].at
+    assert (await count(), await count(first + 1), await count(LATE)) == (3, 2, 0)
+    assert (await count(endpoint_id=url_id(OTHER)), await count(project="studio")) == (2, 0)
+    await store.resend_one(here.id, None, LATE)
+    assert await count() == 2
+    (again,) = await resent(store)
+    await exhausted(store, again, at=LATE - 1000)
+    assert await count() == 3
+
+
 async def test_a_batch_that_takes_just_the_last_of_them_sends_nothing_twice(store: Store) -> None:
     await failed(store, 4)
     await store.start_resend(RUN)

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from browsing import browsing
-from gateways import AT_ONCE, gateway
+from browsing import browsing, buttons_in
+from gateways import AT_ONCE, gateway, until
 from receivers import receiver
 from stub_providers import stub_provider
 
@@ -98,3 +98,24 @@ async def test_errors_of_providers_and_receivers_are_shown_as_text(tmp_path: Pat
             assert "<img src=x" not in html, path
         assert "&lt;script&gt;alert(1)" in (await visitor.get(f"/jobs/{job}")).body.decode()
         assert "&lt;script&gt;alert(1)" in (await visitor.get(page)).body.decode()
+
+
+async def test_a_cause_has_a_button_that_ends_it(tmp_path: Path) -> None:
+    slow = Faults(queue_seconds=60, render_seconds=60)
+    async with gateway(tmp_path, slow) as server, browsing(server) as visitor:
+        jobs = [await server.submit("A fox") for _ in range(2)]
+        for job in jobs:
+            await server.job_when(job, "queued")
+        assert "All well" in await visitor.text("/")
+        await server.post("/api/watcher/pause")
+
+        async def shown() -> bool:
+            return "/system/resume" in buttons_in(await visitor.text("/"))
+
+        await until(shown)
+        assert (await visitor.post("/system/resume")).status == 303
+
+        async def well() -> bool:
+            return "All well" in await visitor.text("/")
+
+        await until(well)

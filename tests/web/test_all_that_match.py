@@ -1,5 +1,6 @@
 """Jobs by cause, and actions on all jobs that match."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,54 @@ async def test_a_webhook_that_fails_is_found_by_its_cause_and_sent_again(tmp_pat
         assert "2 of 2 jobs: sent again." in done.body.decode()
         for job in jobs:
             await server.delivery_when("delivered", jobId=job)
+
+
+async def test_the_failed_webhooks_of_selected_jobs_are_sent_again(tmp_path: Path) -> None:
+    async with (
+        gateway(tmp_path, Faults(queue_seconds=0, render_seconds=0), retry_schedule="0s") as server,
+        receiver() as client,
+        browsing(server) as visitor,
+    ):
+        client.status = 500
+        job = await server.submit("A fox", webhookUrl=client.url)
+        await server.delivery_when("failed", jobId=job)
+        client.status = 200
+        await visitor.text("/jobs")
+        done = await visitor.post("/jobs/selected", {f"job.{job}": "on", "do": "resend"})
+        assert done.headers["Location"].endswith("done=selected_resend")
+        await server.delivery_when("delivered", jobId=job)
+        wrong = await visitor.post("/jobs/selected", {f"job.{job}": "on", "do": "sell"})
+        assert wrong.status == 400
+
+
+async def test_what_failed_at_an_endpoint_is_sent_again_once_its_number_is_typed(
+    tmp_path: Path,
+) -> None:
+    async with (
+        gateway(tmp_path, Faults(queue_seconds=0, render_seconds=0), retry_schedule="0s") as server,
+        receiver() as client,
+        browsing(server) as visitor,
+    ):
+        client.status = 500
+        named = [await server.endpoint(f"{client.url}?{name}") for name in ("one", "other")]
+        page, other = (f"/webhooks/{one['id']}" for one in named)
+        jobs = [await server.submit("A fox", endpoints=[one["id"] for one in named[:1]])]
+        jobs.append(await server.submit("A cat", endpoints=[one["id"] for one in named]))
+        for job in jobs:
+            await server.delivery_when("failed", jobId=job)
+        assert "Type " not in await visitor.text(page)
+        assert "Type 1 to confirm" in await visitor.text(f"{other}?failed=1")
+        assert "2 events failed" in re.sub("<.?b>", "", await visitor.text(f"{page}?failed=1"))
+        client.status = 200
+        for count in ("", "1", "all"):
+            refused = await visitor.post(f"{page}/resend", {"hours": "1", "count": count})
+            assert refused.status == 400
+            assert "Type 2 to confirm" in refused.body.decode()
+        done = await visitor.post(f"{page}/resend", {"hours": "1", "count": "2"})
+        assert (done.status, done.headers["Location"].partition("?")[0]) == (303, page)
+        for job in jobs:
+            await server.delivery_when("delivered", jobId=job)
+        assert "Nothing failed" in await visitor.text(f"{page}?failed=1")
 
 
 async def test_all_that_match_are_canceled_once_their_number_is_typed(tmp_path: Path) -> None:

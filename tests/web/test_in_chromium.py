@@ -27,6 +27,10 @@ LOADED = """new Promise((done) => {
   const video = document.querySelector("video");
   if (video.readyState >= 1) done(); else video.addEventListener("loadedmetadata", () => done());
 })"""
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { get: () => hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 FAST = Faults(queue_seconds=0.1, render_seconds=0.2)
 PATHS = (
     *("/", "/jobs", "/webhooks", "/providers", "/costs", "/keys", "/archive", "/system", "/try"),
@@ -125,6 +129,71 @@ async def test_the_player_shows_a_video_whose_downloads_lead_to_the_store(
             await image.scroll_into_view_if_needed()
             assert await image.evaluate("one => one.decode().then(() => one.naturalWidth)") > 0
             assert (watched.foreign, watched.wrong) == ([], [])
+
+
+@pytest.mark.skipif("htmx.js" not in assets(), reason="npm was missing at the build")
+async def test_a_page_has_one_stream_and_none_while_it_is_paused_or_hidden(tmp_path: Path) -> None:
+    async with gateway(tmp_path, FAST, api_key=KEY, headers=BEARER) as server, browser() as one:
+        page = await one.new_page()
+        streams: list[Request] = []
+        page.on("request", lambda one: streams.append(one) if "live=stream" in one.url else None)
+
+        def ended(request: Request) -> None:
+            if request in streams:
+                streams.remove(request)
+
+        page.on("requestfailed", ended)
+        page.on("requestfinished", ended)
+        await log_in(page, server)
+        for path in ("/jobs", "/webhooks"):
+            await page.goto(server.url + path)
+            await page.wait_for_selector("#livestate[data-state=live]")
+            assert len(streams) == 1
+
+        async def none() -> bool:
+            return not streams
+
+        async def one_again() -> bool:
+            return len(streams) == 1
+
+        await page.keyboard.press("p")
+        await until(none)
+        await page.keyboard.press("p")
+        await page.wait_for_selector("#livestate[data-state=live]")
+        for _ in range(2):
+            await page.evaluate(HIDE, True)
+            await until(none)
+            await page.evaluate(HIDE, False)
+            await until(one_again)
+
+
+@pytest.mark.skipif("htmx.js" not in assets(), reason="npm was missing at the build")
+async def test_an_update_keeps_open_what_a_person_has_opened(tmp_path: Path) -> None:
+    slow = Faults(queue_seconds=0.1, render_seconds=1000)
+    async with (
+        gateway(tmp_path, slow, api_key=KEY, headers=BEARER) as server,
+        receiver() as client,
+        browser() as one,
+    ):
+        job = await server.submit("A fox", webhookUrl=client.url)
+        await server.job_when(job, "queued")
+        server.time.advance(0.15)
+        await server.job_when(job, "processing")
+        await server.delivery_when("delivered", jobId=job)
+        page = await one.new_page()
+        await log_in(page, server)
+        await page.goto(f"{server.url}/jobs/{job}")
+        await page.click("#deliveries summary")
+        await page.click("#job-events summary >> nth=0")
+        await page.click("summary:has-text('Stop watching')")
+        first = await page.inner_text("#job-events details[open] summary")
+        await page.wait_for_selector("#livestate[data-state=live]")
+        for percent in (20, 40):
+            server.time.advance(200)
+            await page.wait_for_selector(f"#video >> text={percent} %")
+            for opened in ("#actions .confirm", "#deliveries details", "#job-events details"):
+                assert await page.locator(f"{opened}[open]").count() == 1, (percent, opened)
+            assert await page.inner_text("#job-events details[open] summary") == first
 
 
 @pytest.mark.skipif("htmx.js" not in assets(), reason="npm was missing at the build")

@@ -156,6 +156,36 @@ async def test_parts_of_a_page_are_polled(stage: Stage, label: str) -> None:
     assert reply.body.count(b"<hx-partial") == reply.body.count(b"</hx-partial>")
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/jobs/{job_id}", "/costs.csv", "/login", "/jobs/unknown", "/no"]
+)
+async def test_the_head_of_a_page_is_that_of_the_page(stage: Stage, path: str) -> None:
+    visitor, url = stage.visitors["read"], stage.server.url + path.format(**stage.ids)
+    page = await visitor.session.get(url, headers=HTML)
+    head = await visitor.session.head(url, headers=HTML, allow_redirects=True)
+    assert (head.status, await head.read()) == (page.status, b"")
+    assert head.headers["Content-Type"] == page.headers["Content-Type"]
+    stream = await visitor.session.head(f"{url}?live=stream", headers=HTML, allow_redirects=True)
+    assert (stream.status, await stream.read()) == (page.status, b"")
+
+
+async def test_a_head_without_a_session_leads_to_the_login(stage: Stage) -> None:
+    reply = await stage.server.request("HEAD", "/jobs", headers=HTML)
+    assert (reply.status, reply.headers["Location"]) == (303, "/login?next=/jobs")
+
+
+async def test_the_stream_of_a_job_ends_with_the_job(tmp_path: Path) -> None:
+    async with gateway(tmp_path, AT_ONCE) as server, browsing(server) as visitor:
+        job = await server.submit("A fox")
+        await server.job_when(job, "completed")
+        async with visitor.session.get(f"{server.url}/jobs/{job}?live=stream") as stream:
+            assert await stream.content.readline() == b": following\n"
+            assert (await server.delete(f"/api/jobs/{job}")).status == 204
+            async with asyncio.timeout(10):
+                assert b"job-state" in await stream.read()
+        assert (await visitor.get(f"/jobs/{job}?live=stream")).status == 404
+
+
 async def test_texts_of_strangers_are_shown_as_text(stage: Stage) -> None:
     for path in ("/", "/jobs", f"/jobs/{stage.ids['job_id']}", "/webhooks", "/archive"):
         html = (await stage.visitors["operator"].get(path)).body.decode()
@@ -170,6 +200,10 @@ async def test_an_unknown_job_is_a_page_and_a_404(stage: Stage) -> None:
     for path in ("/jobs/job_unknown", "/webhooks/ep_unknown", "/nowhere"):
         reply = await stage.visitors["operator"].get(path)
         assert (reply.status, b"<h1>Nothing here" in reply.body) == (404, True), path
+    assert (
+        'href="/webhooks">To the webhooks'
+        in (await stage.visitors["operator"].get("/webhooks/ep_unknown")).body.decode()
+    )
     # A program still gets JSON.
     assert (await stage.server.get("/nowhere")).json()["code"] == "not_found"
 
@@ -233,7 +267,7 @@ async def test_actions_without_javascript(stage: Stage) -> None:
     await done(f"/webhooks/{endpoint}/enable", f"/webhooks/{endpoint}")
     tested = await done(f"/webhooks/{endpoint}/test", f"/webhooks/{endpoint}")
     assert b"The test got 200" in tested.body
-    await done(f"/webhooks/{endpoint}/resend", f"/webhooks/{endpoint}", hours="24")
+    await done(f"/webhooks/{endpoint}/resend", f"/webhooks/{endpoint}", hours="24", count="0")
     await done("/system/pause", "/system")
     assert (await server.get("/readyz")).json()["watcher"] == "paused"
     await done("/system/resume", "/system")

@@ -112,10 +112,10 @@ class Connection(RefusingConnection):
 
     def _head_too_large(self) -> LimitError:
         kib = self._limits.head_bytes // 1024
-        part = "headers" if self._url_complete else "URL"
+        part = "headers make" if self._url_complete else "URL makes"
         status, code = (431, "head_too_large") if self._url_complete else (414, "url_too_long")
         message = (
-            f"The request's {part} make its head larger than {kib} KiB; "
+            f"The request's {part} its head larger than {kib} KiB; "
             "send less, or raise REELHOOK_REQUEST_HEAD_KIB"
         )
         return LimitError(status, code, message)

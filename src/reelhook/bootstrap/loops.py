@@ -79,7 +79,7 @@ def account_loops(
         submit,
         _preparing(parts, leased),
         AccountStatusPublisher(
-            parts.store, lease, leased.health, account=account, clock=parts.clock
+            parts.store, lease, leased.health, parts.signals, account=account, clock=parts.clock
         ),
         _resolve(parts, leased, listing, fallback, submit),
         ListingDelay(leased, listing, parts.pause, parts.clock),

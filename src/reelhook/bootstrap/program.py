@@ -11,7 +11,7 @@ import structlog
 import reelhook
 from reelhook.bootstrap.accounts import Accounts, open_accounts
 from reelhook.bootstrap.archive import open_objects
-from reelhook.bootstrap.components import Components, build_components
+from reelhook.bootstrap.components import build_components
 from reelhook.bootstrap.cost_warnings import warning_of_costs
 from reelhook.bootstrap.database import (
     CALLBACK_KEY,
@@ -23,6 +23,7 @@ from reelhook.bootstrap.database import (
     signing_secrets,
 )
 from reelhook.bootstrap.formats import HEADERS, formats_at
+from reelhook.bootstrap.gateway import build_gateway
 from reelhook.bootstrap.lifespan import ServerLifespan
 from reelhook.bootstrap.working import working
 from reelhook.clock import SystemClock
@@ -41,7 +42,6 @@ from reelhook.doors.compat.functions import Hook
 from reelhook.doors.context import HttpOptions, UrlCheck
 from reelhook.doors.limits import KIB, MIB, Limits
 from reelhook.fetching.fetcher import MediaFetcher
-from reelhook.gateway import CauseSettings, Gateway, build_gateway
 from reelhook.guard.addresses import AddressPolicy, LookUp, check_registration
 from reelhook.guard.hosts import is_loopback
 from reelhook.guard.resolver import SystemLookUp
@@ -126,7 +126,7 @@ async def _running(
         )
         await _keep_default_endpoint(settings, store, parts.clock)
         is_alone = database.identity.lease_seconds is None
-        gateway = build_process_gateway(parts, None if is_alone else database.identity.worker)
+        gateway = build_gateway(parts, None if is_alone else database.identity.worker)
         _warn(settings)
         await _restore_pause(store, parts.pause)
         database.listen(signals.receive)
@@ -242,46 +242,6 @@ async def _file_addresses(
 
 async def _callback_key(store: Store) -> str:
     return await store.key(CALLBACK_KEY, secrets.token_hex(32))
-
-
-def build_process_gateway(parts: Components, process: str | None = None) -> Gateway:
-    """Return the gateway that doors and embedding programs call.
-
-    `process` names this process, if others use the database too.
-    """
-    settings = parts.settings
-    return build_gateway(
-        store=parts.store,
-        providers=parts.accounts.providers,
-        catalog=parts.accounts.catalog,
-        callbacks=parts.callbacks,
-        file_addresses=parts.file_addresses,
-        sender=parts.sender,
-        signing=parts.signing,
-        formats=parts.formats,
-        recording=parts.recording,
-        fetches_media=parts.fetch is not None,
-        uploads_bytes_max=settings.uploads_max_gib * 1024**3,
-        billing=parts.billing,
-        signals=parts.signals,
-        emit=parts.emit,
-        has_default_endpoint=settings.webhook_url is not None,
-        submit_wait_seconds=settings.submit_timeout_seconds + 5,
-        overlap_hours=settings.secret_overlap_hours,
-        causes=CauseSettings(
-            poll_seconds=settings.poll_seconds,
-            hours_max=settings.max_age_hours,
-            settle_seconds=settings.submit_settle_seconds,
-            attempts_max=len(settings.retry_schedule.waits_seconds) + 1,
-            archiving=parts.objects is not None,
-        ),
-        archive_limits=settings.archive_limits,
-        clock=parts.clock,
-        random=parts.random,
-        process=process,
-        objects=parts.objects,
-        redirects_to_objects=settings.archive_redirect,
-    )
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -205,8 +205,11 @@ class Api:
         if not isinstance(value, dict) or (status >= 400 and not {"error", "code"} <= value.keys()):
             raise self._foreign(status)
         if status == 401 and value["code"] == "unauthorized":
+            is_sent = "Authorization" in self._session.headers
             raise ApiError(
-                f"The server at {self.url} requires its API key; set REELHOOK_API_KEY to it",
+                f"The server at {self.url} "
+                + ("does not know the key in REELHOOK_API_KEY" if is_sent else "requires a key")
+                + "; set REELHOOK_API_KEY to the server's own, or to a project's key",
                 "unauthorized",
             )
         if status >= 400:

@@ -117,7 +117,9 @@ def secret(
 
 
 def callback(
-    account: Annotated[str, typer.Argument(help="An account, as `reelhook stats` names it.")],
+    account: Annotated[
+        str, typer.Argument(metavar="ACCOUNT", help="An account, as `reelhook stats` names it.")
+    ],
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:

@@ -58,7 +58,7 @@ def show_deliveries(page: dict[str, Any]) -> None:
     """Print a page of deliveries, and the command for the next page."""
     deliveries = page["deliveries"]
     if not deliveries and render.on_terminal():
-        render.say("None.")
+        render.say("No deliveries.")
         return
     render.show_table(
         ("DELIVERY", "STATE", "LAST ATTEMPT", "JOB", "URL"),
@@ -103,7 +103,7 @@ def show_attempts(page: dict[str, Any]) -> None:
     """Print attempts, with the beginning of each response."""
     attempts = page["attempts"]
     if not attempts and render.on_terminal():
-        render.say("None yet.")
+        render.say("No attempts yet.")
         return
     render.show_table(
         ("TIME", "EVENT", "TRY", "TOOK", "OUTCOME", "RESPONSE"),

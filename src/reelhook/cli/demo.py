@@ -39,7 +39,7 @@ class DemoFailedError(ReelhookError):
 
 def demo(
     script: Annotated[
-        str, typer.Argument(metavar="[SCRIPT]", help="The text of the video.")
+        str, typer.Argument(metavar="SCRIPT", help="The text of the video.")
     ] = SCRIPT,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="PATH", help="The file for the MP4.")

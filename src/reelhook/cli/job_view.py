@@ -139,11 +139,12 @@ def show_in_doubt(page: dict[str, Any]) -> None:
         hint(f"More: reelhook jobs --in-doubt --cursor {page['nextCursor']}")
 
 
-def show_jobs(page: dict[str, Any]) -> None:
+def show_jobs(page: dict[str, Any], *, is_filtered: bool = False) -> None:
     """Print a page of jobs, and the command for the next page."""
     jobs = page["jobs"]
     if not jobs and on_terminal():
-        say('No jobs. `reelhook submit "A lighthouse at dusk"` makes one.')
+        submit = 'No jobs. `reelhook submit "A lighthouse at dusk"` makes one.'
+        say("No jobs match." if is_filtered else submit)
         return
     show_table(
         ("JOB", "STATUS", "PROGRESS", "CREATED", "TITLE"),

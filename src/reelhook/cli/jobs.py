@@ -1,6 +1,7 @@
 """Commands about jobs. They speak HTTP to a server and never open its database."""
 
 import sys
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -35,7 +36,7 @@ ProviderJobId = Annotated[
     ),
 ]
 JobIds = Annotated[
-    list[str], typer.Argument(metavar="ID...", help="The jobs' ids.", show_default=False)
+    list[str], typer.Argument(metavar="ID", help="The jobs' ids.", show_default=False)
 ]
 
 
@@ -137,10 +138,11 @@ def jobs(
         **{f"metadata.{name}": value for name, value in pairs.items()},
     }
     filters |= {"inDoubt": "true"} if in_doubt else {"status": status}
+    is_filtered = any(value is not None for value in filters.values())
     show_response(
         url,
         lambda api: api.get("/api/jobs", **filters, limit=limit, cursor=cursor),
-        show_in_doubt if in_doubt else show_jobs,
+        show_in_doubt if in_doubt else partial(show_jobs, is_filtered=is_filtered),
         as_json=as_json,
         project=project,
     )

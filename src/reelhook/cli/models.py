@@ -13,7 +13,7 @@ def models(
     filter_: Annotated[
         str | None,
         typer.Argument(
-            metavar="[TEXT]", help="Only models with this text in their name.", show_default=False
+            metavar="TEXT", help="Only models with this text in their name.", show_default=False
         ),
     ] = None,
     url: Url = None,
@@ -163,7 +163,7 @@ def _show_costs(costs: dict[str, Any]) -> None:
                 _amount(line["charged"]),
                 _amount(line["quoted"]),
                 _amount(line.get("estimated")),
-                line["unit"] or "not reported",
+                line["unit"] or "unknown",
             )
             for line in cost_lines
         ),

@@ -50,7 +50,10 @@ def attention(project: InProject = None, url: Url = None, as_json: AsJson = Fals
 
 
 def watcher(
-    switch: Annotated[WatcherAction, typer.Argument(help="Pause or resume.", show_default=False)],
+    switch: Annotated[
+        WatcherAction,
+        typer.Argument(metavar="ACTION", help="Pause or resume.", show_default=False),
+    ],
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:

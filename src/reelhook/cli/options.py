@@ -57,8 +57,8 @@ InProject = Annotated[
     typer.Option(
         "--project",
         metavar="PROJECT",
-        help="The project to act in, by id or name. Default: that of the key; with the operator's "
-        "key, all projects, and `default` for what is created.",
+        help="The project to act in, by id or name. Default: the project of the key. With the "
+        "operator's key: all projects, and `default` for new jobs and endpoints.",
         show_default=False,
     ),
 ]

@@ -9,11 +9,29 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from reelhook.cli.streams import complain, on_terminal, say
 from reelhook.telemetry.lines import printable
 
 if TYPE_CHECKING:
+    from rich.console import OverflowMethod
+
     from reelhook.cli.client import ApiResponse
 
+__all__ = [
+    "STATUS_STYLES",
+    "complain",
+    "console",
+    "hint",
+    "minute",
+    "on_terminal",
+    "say",
+    "second",
+    "show",
+    "show_fields",
+    "show_table",
+    "status_text",
+    "waiting",
+]
 STATUS_STYLES = {
     "completed": "green",
     "failed": "red",
@@ -21,22 +39,6 @@ STATUS_STYLES = {
     "processing": "cyan",
     "queued": "blue",
 }
-
-
-def say(line: str) -> None:
-    """Print one line to stdout."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-def complain(line: str) -> None:
-    """Print one line to stderr."""
-    sys.stderr.write(f"reelhook: {printable(line)}\n")
-
-
-def on_terminal() -> bool:
-    """Return True if stdout is a terminal."""
-    return sys.stdout.isatty()
 
 
 def console() -> Console:
@@ -91,7 +93,8 @@ def show_table(
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for number, column in enumerate(columns):
         kept = number < keep
-        table.add_column(column, no_wrap=kept, overflow="fold" if wrap or kept else "ellipsis")
+        overflow: OverflowMethod = "fold" if wrap or kept else "ellipsis"
+        table.add_column(column, no_wrap=kept, overflow=overflow, min_width=len(column))
     for row in cells:
         for cell in row[keep:]:
             cell.no_wrap = not wrap

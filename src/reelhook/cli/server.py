@@ -5,13 +5,14 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from reelhook.cli import render
 from reelhook.cli.error_messages import command_line_message
 from reelhook.cli.options import DataDir
+from reelhook.cli.streams import complain, say
 from reelhook.config import Settings
 from reelhook.domain.encryption import NoEncryptionKeyError, UndecryptableError
 from reelhook.domain.errors import SettingsError
@@ -92,7 +93,10 @@ def serve(
         settings.check_for_server(simulate=simulate, work=worker)
         if not simulate:
             asyncio.run(bootstrap.check_accounts(settings))
-    _run(settings, bootstrap.run_server(settings, simulate=simulate, migrate=migrate, work=worker))
+    program = partial(
+        bootstrap.run_server, settings, simulate=simulate, migrate=migrate, work=worker
+    )
+    _run(settings, program)
 
 
 def worker(
@@ -112,16 +116,17 @@ def worker(
         settings = Settings.load(verbose_logging=verbose)
         settings.check_for_worker()
         asyncio.run(bootstrap.check_accounts(settings))
-    _run(settings, bootstrap.run_worker(settings, migrate=migrate))
+    _run(settings, partial(bootstrap.run_worker, settings, migrate=migrate))
 
 
-def _run(settings: Settings, program: Coroutine[Any, Any, None]) -> None:
-    logs.configure(settings.verbose_logging, sys.stdout, secrets=settings.secrets)
+def _run(settings: Settings, program: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    with _ending_for_good(SettingsError):  # the accounts' secrets are read from their file
+        logs.configure(settings.verbose_logging, sys.stdout, secrets=settings.secrets)
     with (
         _ending_for_good(UndecryptableError, NoEncryptionKeyError),
         asyncio.Runner(loop_factory=_loop_factory()) as runner,
     ):
-        runner.run(program)
+        runner.run(program())
 
 
 @contextlib.contextmanager
@@ -133,7 +138,7 @@ def _ending_for_good(*kinds: type[SettingsError]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        render.complain(command_line_message(error))
+        complain(command_line_message(error))
         raise typer.Exit(CONFIGURATION_EXIT) from None
 
 
@@ -277,12 +282,12 @@ async def _simulate(faults: Any, host: str, port: int, flavour: Any) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with bootstrap.simulator(faults, host=host, port=port, flavour=flavour) as base_url:
         imitated = f", imitating {flavour.name}" if flavour else ""
-        render.say(f"A simulated provider runs at {base_url}{imitated}; Ctrl-C stops it.")
-        render.say(f"Use it: OPENAI_BASE_URL={base_url} reelhook serve")
-        render.say("Or use another provider's API, with any key:")
+        say(f"A simulated provider runs at {base_url}{imitated}; Ctrl-C stops it.")
+        say(f"Use it: OPENAI_BASE_URL={base_url} reelhook serve")
+        say("Or use another provider's API, with any key:")
         for account in bootstrap.simulated_accounts(base_url.removesuffix("/v1")):
             provider = BUILT_IN[account.provider]
             if not provider.self_hosted:
                 key, url = provider.key_variable, provider.base_url_variable
-                render.say(f"  {key}=any {url}={account.base_url} reelhook serve")
+                say(f"  {key}=any {url}={account.base_url} reelhook serve")
         await stop.wait()

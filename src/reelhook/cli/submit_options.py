@@ -105,8 +105,8 @@ ReferenceAudios = Annotated[
 Resolution = Annotated[
     str | None,
     typer.Option(
-        metavar="720p|4k",
-        help="The video's resolution, e.g. 1080p. Default: the provider's.",
+        metavar="RESOLUTION",
+        help="The video's resolution, e.g. 1080p or 4k. Default: the provider's.",
         show_default=False,
     ),
 ]
@@ -234,7 +234,7 @@ def file_uri(file: str, option: str, kind: str = "image") -> str:
     if size > FILES_BYTES_MAX:
         raise typer.BadParameter(
             f"{file} has {size} bytes, and a request carries at most {FILES_BYTES_MAX}; "
-            "shrink it, or upload it where the provider can fetch it and give its URL",
+            "shrink it, or give a URL that the server can fetch it from",
             param_hint=option,
         )
     return f"data:{guessed};base64,{base64.b64encode(content).decode()}"

@@ -4,7 +4,8 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from reelhook.config.loading import LoadedSettings
-from reelhook.config.validators import DAY_SECONDS, Networks
+from reelhook.config.network_validators import Networks
+from reelhook.config.validators import DAY_SECONDS
 
 
 class ServerLimitSettings(LoadedSettings):

@@ -12,28 +12,30 @@ from pydantic_settings import SettingsConfigDict
 
 from reelhook.config.accounts import AccountsFile, Credential, values_of
 from reelhook.config.loading import GivenSettings
+from reelhook.config.network_validators import (
+    AccountNetworks,
+    AccountOrigins,
+    CorsOrigins,
+    Host,
+    HostNames,
+    Networks,
+)
 from reelhook.config.prices import PriceTable, RateEntry
 from reelhook.config.provider_settings import PROVIDER_SECRETS, ProviderSettings
 from reelhook.config.validators import (
     DAY_SECONDS,
     OFF,
     SQLITE,
-    AccountNetworks,
-    AccountOrigins,
     Aliases,
     ArchiveUrl,
     BaseUrl,
-    CorsOrigins,
     DatabaseUrl,
     Days,
     Directory,
     EncryptionKeys,
-    Host,
-    HostNames,
     HttpUrl,
     Key,
     LinkHours,
-    Networks,
     PrivateKeys,
     Schedule,
     Secret,
@@ -306,9 +308,11 @@ class Settings(ProviderSettings):
     def listening_on(self, port: int) -> Self:
         """Return the settings with the port that the system chose, if PORT was 0."""
         update: dict[str, Any] = {"port": port}
-        if "public_url" not in self.model_fields_set:
-            update["public_url"] = local_url(self.host, port)
-        return self.model_copy(update=update)
+        if "public_url" in self.model_fields_set:
+            return self.model_copy(update=update)
+        settings = self.model_copy(update=update | {"public_url": local_url(self.host, port)})
+        settings.model_fields_set.discard("public_url")  # nobody chose it
+        return settings
 
     def check_for_server(self, *, simulate: bool, work: bool = True) -> None:
         """Raise `SettingsError` if a server must not start with these settings."""
@@ -319,11 +323,11 @@ class Settings(ProviderSettings):
                 provider.key_variable for provider in BUILT_IN.values() if not provider.self_hosted
             )
             raise SettingsError(
-                "No provider is configured: `reelhook serve --simulate` needs none, and simulates "
-                "videos; for real ones, `reelhook init` asks for what it needs and writes .env, or "
-                f"set a provider's key ({', '.join(keys)}), or OPENAI_BASE_URL to a server with a "
-                "/v1/videos API, such as SGLang, vLLM-Omni or LiteLLM (OpenAI shut down its "
-                "Videos API on 2026-09-24)"
+                "No provider is configured. To try reelhook without a key, run "
+                "`reelhook serve --simulate`. For real videos, run `reelhook init`, which asks for "
+                f"what it needs, or set a provider's key ({', '.join(keys)}), or OPENAI_BASE_URL "
+                "to a server with a /v1/videos API, such as SGLang, vLLM-Omni or LiteLLM (OpenAI "
+                "shut down its Videos API on 2026-09-24)"
             )
 
     @property

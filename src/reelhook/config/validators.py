@@ -1,8 +1,6 @@
 """Checks of values: each returns the normalised value, or raises an error of one sentence."""
 
 import math
-import re
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -22,7 +20,6 @@ OFF = "off"
 DAY_SECONDS = 24 * 3600
 DAYS_MAX = 36500
 LINK_HOURS_MAX = 87600
-_HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
 # Not on the fields: the checks below need the names before the class of the fields exists.
 _UNPREFIXED = frozenset(
     {
@@ -41,23 +38,24 @@ def environment_name(field: str) -> str:
     return field.upper() if field in _UNPREFIXED else f"REELHOOK_{field.upper()}"
 
 
-def _name(info: ValidationInfo) -> str:
+def setting_name(info: ValidationInfo) -> str:
+    """Return the environment variable of the field that is checked."""
     return environment_name(info.field_name or "")
 
 
 def _http_url(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str):
         return value
-    text, name = value.strip(), _name(info)
+    text, name = value.strip(), setting_name(info)
     try:
-        parts = urlsplit(text)
-        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        split = urlsplit(text)
+        valid = split.scheme in {"http", "https"} and split.hostname and split.port != 0
     except ValueError:
         valid = False
     # The text may contain a password, so no message repeats it.
     if not valid or not text.isprintable() or " " in text:
         raise SettingsError(f"{name} is not a URL; write it like https://host/path")
-    if "@" in parts.netloc:
+    if "@" in split.netloc:
         raise SettingsError(f"{name} contains a user or a password; remove them from the URL")
     return text
 
@@ -67,7 +65,8 @@ def _base_url(value: Any, info: ValidationInfo) -> Any:
     if isinstance(text, str):
         if "?" in text or "#" in text:
             raise SettingsError(
-                f"{_name(info)} must have no query and no fragment; remove what follows `?` or `#`"
+                f"{setting_name(info)} must have no query and no fragment; "
+                "remove what follows `?` or `#`"
             )
         return text.rstrip("/")
     return text
@@ -79,7 +78,7 @@ def _key(value: Any, info: ValidationInfo) -> Any:
     text = value.strip()
     if not text.isascii() or not text.isprintable():
         raise SettingsError(
-            f"{_name(info)} has characters that no HTTP header can carry; copy the key again"
+            f"{setting_name(info)} has characters that no HTTP header can carry; copy the key again"
         )
     return text
 
@@ -87,27 +86,27 @@ def _key(value: Any, info: ValidationInfo) -> Any:
 def _secret(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, str):
         try:
-            standard_key(value, name=_name(info))
+            standard_key(value, name=setting_name(info))
         except BadKeyError as error:
             raise SettingsError(error.message) from None
     return value
 
 
 def _private_keys(value: Any, info: ValidationInfo) -> tuple[str, ...]:
-    texts = tuple(_parts(value))
+    texts = tuple(parts(value))
     try:
         for text in texts:
-            PrivateKey.parse(text, name=_name(info))
+            PrivateKey.parse(text, name=setting_name(info))
     except BadKeyError as error:
         raise SettingsError(error.message, problem=error.problem, facts=error.facts) from None
     return texts
 
 
 def _encryption_keys(value: Any, info: ValidationInfo) -> tuple[str, ...]:
-    texts = tuple(_parts(value))
+    texts = tuple(parts(value))
     try:
         for text in texts:
-            EncryptionKey.parse(text, name=_name(info))
+            EncryptionKey.parse(text, name=setting_name(info))
     except BadKeyError as error:
         raise SettingsError(error.message, problem=error.problem, facts=error.facts) from None
     return texts
@@ -130,103 +129,11 @@ def _database_url(value: Any) -> Any:
     return value
 
 
-def _parts(value: Any) -> list[Any]:
+def parts(value: Any) -> list[Any]:
+    """Return the parts of a text that has commas between them; a single value is one part."""
     if isinstance(value, str):
         return [part for part in (piece.strip() for piece in value.split(",")) if part]
     return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _network(part: Any, name: str) -> IPv4Network | IPv6Network:
-    if isinstance(part, IPv4Network | IPv6Network):
-        return part
-    try:
-        return ip_network(str(part))  # an int would be read as an address
-    except ValueError as error:
-        raise SettingsError(
-            f"{name}: {part!r} is not a network ({error}); write them like 10.0.0.0/8,127.0.0.1/32"
-        ) from None
-
-
-def _networks(value: Any, info: ValidationInfo) -> tuple[IPv4Network | IPv6Network, ...]:
-    return tuple(_network(part, _name(info)) for part in _parts(value))
-
-
-def _origin(part: Any, name: str) -> str:
-    try:
-        parts = urlsplit(str(part).strip().lower())
-        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid or "@" in parts.netloc or parts.path not in {"", "/"} or parts.query:
-        # The text may contain a password, so no message repeats it.
-        raise SettingsError(
-            f"{name} is not a list of origins; write them like "
-            "http://files.internal:9000,https://cdn.example.com, without a path"
-        )
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _origins(value: Any, info: ValidationInfo) -> tuple[str, ...]:
-    return tuple(_origin(part, _name(info)) for part in _parts(value))
-
-
-def _cors_origins(value: Any, info: ValidationInfo) -> tuple[str, ...]:
-    if isinstance(value, str) and "*" in value:
-        raise SettingsError(
-            f"{_name(info)} names single origins only; write them like https://app.example.com"
-        )
-    return tuple(_origin(part, _name(info)) for part in _parts(value))
-
-
-def _of_account(part: Any) -> tuple[str | None, Any]:
-    """Split `openai=10.0.0.0/8` into the account, which may be missing, and the value."""
-    if not isinstance(part, str):
-        account, text = part
-        return account, text
-    account, sign, text = (piece.strip() for piece in part.partition("="))
-    return (account, text) if sign else (None, account)
-
-
-def _account_networks(value: Any, info: ValidationInfo) -> tuple[tuple[str | None, Any], ...]:
-    parts = map(_of_account, _parts(value))
-    return tuple((account, _network(text, _name(info))) for account, text in parts)
-
-
-def _account_origins(value: Any, info: ValidationInfo) -> tuple[tuple[str | None, str], ...]:
-    parts = map(_of_account, _parts(value))
-    return tuple((account, _origin(text, _name(info))) for account, text in parts)
-
-
-def _host(text: str) -> str | None:
-    name = text.strip().lower().removeprefix("[").removesuffix("]")
-    try:
-        return str(ip_address(name))
-    except ValueError:
-        return name if _HOST_NAME.fullmatch(name) else None
-
-
-def _bind_host(value: Any, info: ValidationInfo) -> Any:
-    if not isinstance(value, str):
-        return value
-    host = _host(value)
-    if host is None:
-        raise SettingsError(
-            f"{_name(info)}: {value!r} is not a host; write an address or a name, without a port"
-        )
-    return host
-
-
-def _host_names(value: Any, info: ValidationInfo) -> tuple[str, ...]:
-    hosts = []
-    for part in _parts(value):
-        host = _host(part)
-        if host is None:
-            raise SettingsError(
-                f"{_name(info)}: {part!r} is not a host name; "
-                "write names without scheme and port, like video.example.com,gateway"
-            )
-        hosts.append(host)
-    return tuple(hosts)
 
 
 def _schedule(value: Any) -> Any:
@@ -244,7 +151,7 @@ def _days(value: Any, info: ValidationInfo) -> Any:
     # A day at least: an Idempotency-Key is honoured for a day, and needs its job.
     if not (1 <= value <= DAYS_MAX or value == math.inf):
         raise SettingsError(
-            f"{_name(info)} must be a number of days from 1 to {DAYS_MAX}, or forever"
+            f"{setting_name(info)} must be a number of days from 1 to {DAYS_MAX}, or forever"
         )
     return value
 
@@ -258,8 +165,8 @@ def _link_hours(value: Any, info: ValidationInfo) -> Any:
         hours = math.nan
     if not 0 < hours <= LINK_HOURS_MAX:
         raise SettingsError(
-            f"{_name(info)} must be a number of hours above 0, up to {LINK_HOURS_MAX}, or off: "
-            "the time for which a signed link opens its video"
+            f"{setting_name(info)} must be a number of hours above 0, up to {LINK_HOURS_MAX}, "
+            "or off: the time for which a signed link opens its video"
         )
     return hours
 
@@ -268,11 +175,11 @@ def _aliases(value: Any, info: ValidationInfo) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, str):
         return tuple(value)
     aliases = []
-    for part in _parts(value):
+    for part in parts(value):
         name, sign, model = (piece.strip() for piece in part.partition("="))
         if not (name and sign and model):
             raise SettingsError(
-                f"{_name(info)}: {part!r} is not an alias; write them like "
+                f"{setting_name(info)}: {part!r} is not an alias; write them like "
                 "fast=fal/fal-ai/wan/v2.2-5b/text-to-video,best=runway/gen4.5"
             )
         aliases.append((name, model))
@@ -287,18 +194,18 @@ def _archive_url(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str):
         return value
     text = value.strip().rstrip("/")
-    parts = urlsplit(text)
-    is_folder = parts.scheme == "file" and not parts.netloc and parts.path.startswith("/")
-    is_bucket = parts.scheme in {"s3", "gs", "az"} and bool(parts.netloc)
-    if text == OFF or ((is_folder or is_bucket) and not (parts.query or parts.fragment)):
-        if "@" in parts.netloc:
+    split = urlsplit(text)
+    is_folder = split.scheme == "file" and not split.netloc and split.path.startswith("/")
+    is_bucket = split.scheme in {"s3", "gs", "az"} and bool(split.netloc)
+    if text == OFF or ((is_folder or is_bucket) and not (split.query or split.fragment)):
+        if "@" in split.netloc:
             raise SettingsError(
-                f"{_name(info)} contains a user or a password; "
+                f"{setting_name(info)} contains a user or a password; "
                 "give them by the store's own variables, such as AWS_ACCESS_KEY_ID"
             )
         return text
     raise SettingsError(
-        f"{_name(info)} is not a place for files; write it like file:///srv/videos, "
+        f"{setting_name(info)} is not a place for files; write it like file:///srv/videos, "
         "s3://bucket/prefix, gs://bucket/prefix or az://container/prefix, or off"
     )
 
@@ -307,7 +214,6 @@ def _text(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
-Network = IPv4Network | IPv6Network
 HttpUrl = Annotated[str, BeforeValidator(_http_url)]
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]
 Key = Annotated[str, BeforeValidator(_key)]
@@ -317,15 +223,6 @@ DatabaseUrl = Annotated[str, BeforeValidator(_database_url)]
 PrivateKeys = Annotated[tuple[str, ...], BeforeValidator(_private_keys)]
 EncryptionKeys = Annotated[tuple[str, ...], BeforeValidator(_encryption_keys)]
 Aliases = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_aliases)]
-Host = Annotated[str, BeforeValidator(_bind_host)]
-HostNames = Annotated[tuple[str, ...], BeforeValidator(_host_names)]
-Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
-Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
-CorsOrigins = Annotated[tuple[str, ...], BeforeValidator(_cors_origins)]
-AccountNetworks = Annotated[
-    tuple[tuple[str | None, Network], ...], BeforeValidator(_account_networks)
-]
-AccountOrigins = Annotated[tuple[tuple[str | None, str], ...], BeforeValidator(_account_origins)]
 Schedule = Annotated[RetrySchedule, BeforeValidator(_schedule)]
 Days = Annotated[float, BeforeValidator(_days)]
 LinkHours = Annotated[float | None, BeforeValidator(_link_hours)]

@@ -22,6 +22,7 @@ class AccountHealth:
         self.read_again_at: Instant = 0
         """The time from which the provider may be read again, as it asked; 0: at any time."""
         self._creates_message_at: Instant = 0
+        self._create_logged_at: Instant | None = None
         self._reads_message_at: Instant = 0
         self._read_at: Instant = 0
 
@@ -33,6 +34,14 @@ class AccountHealth:
         if waiting != before:
             self._creates_message_at = now
             self._update(creates=waiting)
+
+    def create_failed(self, now: Instant) -> bool:
+        """Return True if a failed create should be logged: at most once a minute."""
+        last = self._create_logged_at
+        if last is not None and now - last < MESSAGE_INTERVAL_MILLISECONDS:
+            return False
+        self._create_logged_at = now
+        return True
 
     def creates_work(self) -> None:
         """Record that the provider accepts creates."""
@@ -105,6 +114,16 @@ class AccountHealth:
     @archive.setter
     def archive(self, pause: ArchivePause | None) -> None:
         self._update(archive=pause)
+
+    def files_refused(self, message: str, now: Instant) -> None:
+        """Record that this machine can't fetch or keep the files of requests."""
+        before = self.account_status.files
+        if before is None or before.last_response != message:
+            self._update(files=Waiting(now if before is None else before.since, message))
+
+    def files_work(self) -> None:
+        """Record that files of requests can be kept, or that none are wanted."""
+        self._update(files=None)
 
     def _update(self, **changes: Any) -> None:
         after = replace(self.account_status, **changes)

@@ -20,7 +20,8 @@ class AccountStatus:
     (`Retry-After`); they may have passed. `creates` and `reads` hold the provider's last refusal
     of all creates (429), or of reads, until one succeeds again. The two fields after them are the
     times since which the key is refused, and the intervals are longer; see `dated`. `archive` is
-    the reason why the worker stores no finished files at present.
+    the reason why the worker stores no finished files at present, and `files` the one why it can't
+    fetch or keep the files of requests.
     """
 
     unauthorized: str | None = None
@@ -32,6 +33,7 @@ class AccountStatus:
     unauthorized_since: Instant | None = None
     stretched_since: Instant | None = None
     archive: ArchivePause | None = None
+    files: Waiting | None = None
 
     def dated(self, before: "AccountStatus", now: Instant) -> "AccountStatus":
         """Return the status with the times at which its conditions began.

@@ -66,7 +66,7 @@ class ArchivedFile:
     which the provider deletes its copy, as far as is known. `late` files completed before there was
     an archive, and are fetched after all others. `missing_since` is the time since which the
     provider has not known its copy. `key` names the object in the archive, `size` is in bytes, and
-    `sha256` is in hexadecimal.
+    `sha256` is in hexadecimal. A waiting file has a key once an upload of it has begun.
     """
 
     job_id: str
@@ -101,6 +101,14 @@ class ArchivedFile:
             self.duration, self.width, self.height, self.frame_rate, self.codec, self.has_audio
         )
 
+    @property
+    def gone(self) -> bool:
+        """True if the file was lost because its provider does not know it.
+
+        One that was given up for another reason may still be there.
+        """
+        return self.state is FileState.LOST and self.missing_since is not None
+
     def failed(self, error: str, now: Instant) -> "ArchivedFile":
         """Try again later, because a try has failed; after very many, give the file up."""
         expired = self.expires_at is not None and now - self.expires_at >= GRACE_MILLISECONDS
@@ -122,6 +130,10 @@ class ArchivedFile:
     def postponed(self, until: Instant) -> "ArchivedFile":
         """Try again at that time, for a reason that is not the file's."""
         return replace(self, due_at=until)
+
+    def storing(self, key: str) -> "ArchivedFile":
+        """Note the object that is about to be written: a process that dies may leave it."""
+        return replace(self, key=key)
 
     def stored(
         self, key: str, size: int, sha256: str, content_type: str, now: Instant

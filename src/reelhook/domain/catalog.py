@@ -71,6 +71,8 @@ class ModelRoute:
 
     def pick(self, random: Random) -> Account:
         """Return an account for the next job, at random by weight."""
+        if len(self.accounts) == 1:
+            return self.accounts[0]
         weights = [max(1, account.weight) for account in self.accounts]
         return random.choices(self.accounts, weights)[0]
 

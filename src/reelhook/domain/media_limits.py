@@ -18,6 +18,7 @@ class ImageLimits:
     """The limits of a model on each image. None: no limit is known.
 
     Sides are in pixels. A ratio is the width divided by the height. `bytes_max` is in bytes.
+    `first_only`: they are known for the first image only.
     """
 
     side_min: int | None = None
@@ -25,6 +26,7 @@ class ImageLimits:
     ratio_min: float | None = None
     ratio_max: float | None = None
     bytes_max: int | None = None
+    first_only: bool = False
 
     def check(self, file: File, field: str, called: str) -> None:
         """Raise `InvalidRequestError` for an image that the model does not take.
@@ -72,7 +74,8 @@ def check_images(
         return
     for field, text in media_of(request):
         file = files.get(hash_in(text) or "")
-        if file is not None and kind_of(field) == "image":
+        limited = field == "image" or not limits.first_only
+        if file is not None and limited and kind_of(field) == "image":
             limits.check(file, field, called)
 
 

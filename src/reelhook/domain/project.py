@@ -13,6 +13,9 @@ from reelhook.domain.problem import Problem
 PROJECT_ID_PREFIX = "prj"
 """The prefix of all ids but `default`. No name begins with it and an underscore."""
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_NAME_IN_WORDS = (
+    "1 to 64 letters, digits, dots, hyphens and underscores, beginning with a letter or a digit"
+)
 MODELS_MAX = 100
 MODEL_CHARACTERS_MAX = 200
 WEIGHT_MAX = 1000
@@ -104,7 +107,7 @@ def may_exist(id_or_name: str) -> bool:
 def check_name(name: str) -> None:
     """Raise `InvalidRequestError` unless a project may have this name."""
     if not may_exist(name):
-        raise InvalidRequestError("name", Problem.FORM, form=NAME, value=name)
+        raise InvalidRequestError("name", Problem.FORM, form=_NAME_IN_WORDS)
     if name == DEFAULT_PROJECT or name.startswith(f"{PROJECT_ID_PREFIX}_"):
         raise InvalidRequestError("name", Problem.RESERVED, value=name)
 

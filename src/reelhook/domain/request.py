@@ -22,6 +22,15 @@ SECONDS = "[1-9][0-9]{0,3}"
 SIZE = "[1-9][0-9]{0,4}x[1-9][0-9]{0,4}"
 ASPECT_RATIO = "[1-9][0-9]{0,2}:[1-9][0-9]{0,2}"
 RESOLUTION = "[1-9][0-9]{2,3}p|[1-9]k"
+_IN_WORDS = {
+    JOB_ID: "letters, digits, hyphens and underscores only",
+    PROVIDER_JOB_ID: "visible ASCII characters, without spaces",
+    SECONDS: "a whole number of seconds from 1 to 9999, such as 8",
+    SIZE: "the width and the height in pixels, such as 1280x720",
+    ASPECT_RATIO: "a ratio such as 16:9",
+    RESOLUTION: "a resolution such as 720p or 4k",
+}
+"""The forms as a message has them."""
 SEED_MAX = 2**32 - 1
 _FILE = "https?://[!-~]+|upload_[0-9a-f]{{64}}|data:{kind}/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=]+"
 _OF_JOB = f"|job:{JOB_ID}"
@@ -205,4 +214,4 @@ def _check_form(name: str, text: object, form: str) -> None:
     if not isinstance(text, str):
         raise InvalidRequestError(name, Problem.NOT_TEXT)
     if re.fullmatch(form, text) is None:
-        raise InvalidRequestError(name, Problem.FORM, form=form)
+        raise InvalidRequestError(name, Problem.FORM, form=_IN_WORDS[form])

@@ -16,13 +16,32 @@ KEPT_MILLISECONDS = DAY_MILLISECONDS
 _PREFIX = "upload_"
 
 
+_OTHER_BEGINNINGS = (
+    (b"%PDF-", "a PDF"),  # ISO 32000-1, 7.5.2
+    (b"PK\x03\x04", "a ZIP archive"),  # PKWARE's APPNOTE, 4.3.7
+    (b"\x1f\x8b", "a gzip archive"),  # RFC 1952, 2.3.1
+    (b"II*\0", "a TIFF image"),  # TIFF 6.0, section 2
+    (b"MM\0*", "a TIFF image"),
+    (b"BM", "a BMP image"),  # Microsoft's BITMAPFILEHEADER
+)
+_TEXTS = (
+    ("<svg", "an SVG image"),
+    ("<!doctype html", "a page of HTML"),
+    ("<html", "a page of HTML"),
+    ("#extm3u", "a playlist"),  # RFC 8216, 4.3.1.1
+)
+_HEAD_BYTES = 512
+
+
 class UploadKindError(ReelhookError):
     """An upload is of no kind that requests take."""
 
     code = "unsupported_media_type"
 
-    def __init__(self) -> None:
-        super().__init__("The file is no image, video or audio by its bytes")
+    def __init__(self, body: bytes) -> None:
+        super().__init__(
+            f"The file is {_kind_of(body)} by its bytes" if body else "The file is empty"
+        )
 
 
 class UploadTooLargeError(ReelhookError):
@@ -70,7 +89,7 @@ def checked_upload(body: bytes) -> File:
     """
     content_type = content_type_of(body)
     if content_type is None:
-        raise UploadKindError
+        raise UploadKindError(body)
     kind = content_type.partition("/")[0]
     if len(body) > BYTES_MAX[kind]:
         raise UploadTooLargeError(kind, BYTES_MAX[kind] // 1024**2)
@@ -92,3 +111,16 @@ def upload_of(file: File, now: Instant) -> Upload:
 def hash_of_upload(text: str) -> str | None:
     """Return the hash of the file that an upload's id names; None if the text is no such id."""
     return text.removeprefix(_PREFIX) if re.fullmatch(UPLOAD, text) else None
+
+
+def _kind_of(body: bytes) -> str:
+    """Return the name of a kind that no request takes, for a message."""
+    for beginning, name in _OTHER_BEGINNINGS:
+        if body.startswith(beginning):
+            return name
+    text = body[:_HEAD_BYTES].decode("utf-8", "replace").lstrip("\ufeff \t\r\n").lower()
+    for start, name in _TEXTS:
+        if text.startswith(start):
+            return name
+    readable = all(one.isprintable() or one.isspace() for one in text.rstrip("\ufffd"))
+    return "a text" if readable else "no image, video or audio"

@@ -85,6 +85,12 @@ NO_KEY = AccessRefusal(
     "unauthorized",
     "Send a key: Authorization: Bearer <REELHOOK_API_KEY, or a project's key>",
 )
+UNKNOWN_KEY = AccessRefusal(
+    401,
+    "unauthorized",
+    "This key is not known here; send REELHOOK_API_KEY, or a project's key, as "
+    "Authorization: Bearer",
+)
 LINK_EXPIRED = AccessRefusal(
     410,
     "link_expired",
@@ -148,7 +154,8 @@ class Admissions:
             if matched.policy is Policy.PAGE:
                 return await self._by_session(request, matched)
             decision = await self._admitted(request, matched, read_body)
-            return LINK_EXPIRED if decision is NO_KEY and link is LinkState.EXPIRED else decision
+            no_key = decision is NO_KEY or decision is UNKNOWN_KEY
+            return LINK_EXPIRED if no_key and link is LinkState.EXPIRED else decision
         except KeyRefusedError as error:
             return AccessRefusal.of(error, 401)
         except StoreError:
@@ -169,7 +176,7 @@ class Admissions:
         if text is not None and text.startswith(KEY_PREFIX):
             found = await self._authentication.key(text) if is_token(text) else None
             if found is None:
-                return NO_KEY
+                return UNKNOWN_KEY
             grant, credential = found
             return Admission(grant.caller, credential, grant.key.rates)
         if await self._key_required(matched):
@@ -241,7 +248,7 @@ class Admissions:
             request, read_body, self._clock.now()
         ):
             return Admission(OPERATOR)
-        return NO_KEY
+        return NO_KEY if bearer(request.headers) is None else UNKNOWN_KEY
 
     def _where_no_key_exists(self, request: Request) -> Admission | AccessRefusal:
         headers = request.headers

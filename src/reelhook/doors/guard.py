@@ -25,6 +25,7 @@ from reelhook.doors.limits import LimitError, Refusals
 from reelhook.doors.multipart import FORM, media_type
 from reelhook.doors.policy import (
     OF_PAGES,
+    READING,
     UNKNOWN,
     UNKNOWN_PAGE,
     DeclaredRoutes,
@@ -155,8 +156,10 @@ class Guard:
             decision = within_scope(decision, matched)
         if isinstance(decision, Admission) and matched.allowed:
             # Of all routes with this path; the framework names the methods of the first one alone.
-            allowed = {"Allow": ", ".join(matched.allowed)}
-            return replace(WRONG_METHOD, headers={**decision.headers, **allowed})
+            allowed = ", ".join(matched.allowed)
+            message = f"This route takes {allowed}, not {request.method}; /docs lists all routes"
+            headers = {**decision.headers, "Allow": allowed}
+            return replace(WRONG_METHOD, message=message, headers=headers)
         if isinstance(decision, AccessRefusal) or matched.policy in _TAKES_ANY_BODY:
             return decision
         sends = request.method not in SAFE_METHODS and _declared_length(request.headers) != 0
@@ -194,7 +197,7 @@ def _awaits_continue(headers: Headers) -> bool:
 
 
 def _is_for_a_browser(request: Request) -> bool:
-    return request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    return request.method in READING and "text/html" in request.headers.get("accept", "")
 
 
 def _wrong_type(headers: Headers, matched: Matched) -> AccessRefusal | None:

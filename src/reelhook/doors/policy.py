@@ -3,7 +3,7 @@
 A route for holders of a key also declares the scope that the key needs, by `needs`.
 """
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, ClassVar, TypeVar
@@ -51,6 +51,27 @@ class PolicyRoute(APIRoute):
 
     policy: ClassVar[Policy]
     counts_rate: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        responses: dict[int | str, dict[str, Any]] | None = None,
+        **declared: Any,
+    ) -> None:
+        """Declare a route. Its `responses`, other than that of success, are for the document only.
+
+        FastAPI would make a validator of each, which the process would hold without a use.
+        """
+        super().__init__(path, endpoint, **declared)
+        self.responses = responses or {}
+        self._declared = declared
+
+    def documented(self, more: Mapping[int | str, dict[str, Any]]) -> APIRoute:
+        """Return the route for the document, with its responses and `more` of them."""
+        responses = {**more, **self.responses}
+        return APIRoute(self.path, self.endpoint, responses=responses, **self._declared)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of the route's requests, which parses JSON as `JsonRequest` does.
@@ -191,6 +212,8 @@ UNKNOWN = Matched(Policy.KEY)
 """An unknown path needs a key, so that nobody else learns which paths exist."""
 UNKNOWN_PAGE = Matched(Policy.PAGE)
 """An unknown path that a browser asks for: it gets a page, or the login."""
+READING = ["GET", "HEAD"]
+"""The methods of a page that is read: `HEAD` gets the same response without its body."""
 OF_PAGES = frozenset({Policy.PAGE, Policy.OPEN_PAGE})
 """The policies of pages: their errors are pages too, and they take forms in place of JSON."""
 _FOR_KEYS = frozenset({Policy.KEY, Policy.SIGNED_DOWNLOAD, Policy.PAGE})

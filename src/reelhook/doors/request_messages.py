@@ -36,6 +36,10 @@ _MODELS = "see GET /api/models or `reelhook models`"
 SENTENCES: Mapping[Problem, str] = {
     # Of reelhook's own API; a problem without one has the domain's sentence.
     Problem.RESERVED: "{field} must not be {value}: /api/jobs/{value} is another route's address",
+    Problem.NOT_AN_IMAGE: (
+        "{field} must be an http(s) URL, an image as data:image/png;base64,..., the id of an "
+        "upload, or job: and the id of a completed job"
+    ),
     Problem.MODEL_UNNAMED: (
         f"name a model as provider/model, or set REELHOOK_DEFAULT_MODEL; {_MODELS}"
     ),

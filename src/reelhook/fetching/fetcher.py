@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Self
 from urllib.parse import urljoin
@@ -21,6 +22,7 @@ from aiohttp import (
 )
 from yarl import URL
 
+from reelhook.core.offload import open_on_disk, run_on_disk
 from reelhook.domain.media import BYTES_MAX, FORMATS, File, content_type_of, judged
 from reelhook.domain.media_errors import OUR_ERRORS, MediaUnavailableError
 from reelhook.guard.addresses import AddressPolicy, LookUp
@@ -58,7 +60,7 @@ class SpooledFile:
 
     async def read(self) -> File:
         """Return the file."""
-        return await asyncio.to_thread(self._read)
+        return await run_on_disk(self._read)
 
     def _read(self) -> File:
         self.spool.seek(0)
@@ -105,8 +107,7 @@ class MediaFetcher:
         """Fetch a file; see `MediaFetch.fetch`."""
         what = f"The {kind} at {origin_of(url)}"
         try:
-            # Not in a thread: the file of a fetch that is cancelled meanwhile would stay open.
-            spool = self._open_spool()
+            spool = await open_on_disk(self._open_spool, _close)
         except OSError as error:
             raise MediaUnavailableError(_unkept(what, error), ours=True) from error
         try:
@@ -124,7 +125,7 @@ class MediaFetcher:
                 raise MediaUnavailableError(message, passing=passing, ours=ours) from None
             yield fetched
         finally:
-            spool.close()
+            await run_on_disk(spool.close)
 
     def _open_spool(self) -> BinaryIO:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -203,9 +204,13 @@ def _unkept(what: str, error: OSError) -> str:
 
 async def _write(spool: BinaryIO, piece: bytearray) -> None:
     try:
-        await asyncio.to_thread(_write_through, spool, bytes(piece))
+        await run_on_disk(partial(_write_through, spool, bytes(piece)))
     except OSError as error:
         raise _SpoolError(error) from error
+
+
+def _close(spool: BinaryIO) -> None:
+    spool.close()
 
 
 def _write_through(spool: BinaryIO, piece: bytes) -> None:

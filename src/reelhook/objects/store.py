@@ -17,6 +17,7 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store, from_url
 
+from reelhook.core.disk_threads import DiskThreads
 from reelhook.domain.archive_errors import ObjectMissingError, ObjectStoreError
 from reelhook.objects.local_reads import LocalFile
 from reelhook.ports import ObjectBytes, ObjectInfo
@@ -30,6 +31,8 @@ PART_BYTES = 5 * 1024 * 1024
 PARTS_AT_ONCE = 2
 """So an upload takes 10 MiB of memory, whatever the size of its file."""
 CHUNK_BYTES = 256 * 1024
+THREADS = 8
+"""The threads that read files of a folder. So a disk that hangs holds up no other work."""
 RETRY_SECONDS = 10.0
 """A request is repeated for so long; then the callers try again, after longer waits."""
 _DENIED = "AccessDenied"
@@ -61,6 +64,7 @@ class ObstoreObjects:
         self.name = url
         is_folder = url.startswith("file://")
         self._folder = Path(unquote(urlsplit(url).path)) if is_folder else None
+        self._threads = DiskThreads(THREADS, "objects")
         with _named(url):
             self._store: ObjectStore = (
                 _bucket(url)
@@ -80,7 +84,8 @@ class ObstoreObjects:
                 max_concurrency=PARTS_AT_ONCE,
             )
             if self._folder is not None:
-                await asyncio.to_thread(_make_durable, self._folder / key)
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._threads, _make_durable, self._folder / key)
 
     async def put_bytes(self, key: str, body: bytes, content_type: str) -> None:
         """See `Objects.put_bytes`."""
@@ -102,7 +107,7 @@ class ObstoreObjects:
         """See `Objects.open`."""
         if self._folder is not None:
             with _named(self.name):
-                file = await LocalFile.open(self._folder / key)
+                file = await LocalFile.open(self._folder / key, self._threads)
             try:
                 yield ObjectBytes(file.size, self._named_chunks(file.chunks(start, end)))
             finally:

@@ -67,6 +67,14 @@ class Resend:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedEvents:
+    """The number of events that failed at an endpoint. `more`: there may be more of them."""
+
+    count: int
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SentBody:
     """The body of an event as a delivery sends it, in the format of that name (None: the default).
 
@@ -122,6 +130,12 @@ class DeliveryLogStore(FeedStore, Protocol):
         Raises `DeliveryNotFoundError`, `EndpointNotFoundError` if its endpoint was deleted, or
         `InvalidRequestError` if the job has no such event.
         """
+        ...
+
+    async def count_failed(
+        self, endpoint_id: str, since: Instant, until: Instant, *, project: str | None = None
+    ) -> FailedEvents:
+        """Count the events that a run over this period would send to an endpoint again."""
         ...
 
     async def start_resend(self, resend: Resend, audit: AuditEntry | None = None) -> None:

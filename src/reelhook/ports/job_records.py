@@ -175,6 +175,8 @@ class StoredJob:
     checked_at: Instant | None
     size: int = 0
     """The bytes of its media and options, where they are read to be sent to the provider."""
+    webhooks_held: bool = True
+    """False: none of its webhooks waits or has failed. Only `JobReads.job` determines this."""
 
     @property
     def fallbacks(self) -> tuple[str, ...]:

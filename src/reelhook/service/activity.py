@@ -1,6 +1,6 @@
-"""The use cases for people who look: what runs now, and what happened in the last day.
+"""The use cases of a dashboard: the jobs and webhooks in work, and those of the last day.
 
-What was read is kept for a few seconds, so that many open pages cost as much as one.
+Results are kept for a few seconds, so that many open pages cost as much as one.
 """
 
 import asyncio

@@ -80,9 +80,10 @@ class Attention:
             self._cache[key] = (now, rows)
         return rows
 
-    async def of_job(self, caller: Caller, job: Job) -> Cause | None:
+    async def of_job(self, caller: Caller, job: Job, *, webhooks_held: bool = True) -> Cause | None:
         """Return the most telling cause that holds up a job; None: nothing does."""
-        return (await self.of_jobs(caller, [job])).get(job.id)
+        found = await self.causes_of_jobs(caller, [job], webhooks_held=webhooks_held)
+        return next(iter(found.get(job.id, ())), None)
 
     async def of_jobs(self, caller: Caller, jobs: Sequence[Job]) -> dict[str, Cause]:
         """Return the most telling cause of each job that one holds up. Raises `StoreError`."""
@@ -90,16 +91,19 @@ class Attention:
         return {job_id: causes[0] for job_id, causes in found.items() if causes}
 
     async def causes_of_jobs(
-        self, caller: Caller, jobs: Sequence[Job]
+        self, caller: Caller, jobs: Sequence[Job], *, webhooks_held: bool = True
     ) -> dict[str, tuple[Cause, ...]]:
-        """Return all causes that hold up each of these jobs, the most telling one first."""
+        """Return all causes that hold up each of these jobs, the most telling one first.
+
+        `webhooks_held` False: it is known that none of their webhooks waits or has failed.
+        """
         caller.require(Scope.READ)
         seen = [job for job in jobs if caller.may_see(job.project)]
         if not seen:
             return {}
         shared = await self._facts.shared()
         ids = [job.id for job in seen]
-        webhooks = await self._store.webhooks_of_jobs(ids)
+        webhooks = await self._store.webhooks_of_jobs(ids) if webhooks_held else {}
         files: Mapping[str, ArchivedFile] = {}
         if shared.installation.archiving:
             ended = [job.id for job in seen if job.status is Status.COMPLETED]

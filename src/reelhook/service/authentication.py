@@ -1,6 +1,6 @@
 """Authentication: finds the key of a request, and notices when keys end.
 
-What was read of a key is trusted for half a second. So a revocation in one process takes effect in
+A read of a key is trusted for half a second. So a revocation in one process takes effect in
 every other one within a second. A busy key is read again before that, so that no request waits for
 the database; it costs four reads a second.
 """

@@ -65,7 +65,7 @@ class Budgets:
     async def set_project(self, caller: Caller, project: str, limits: BudgetLimits) -> BudgetStatus:
         """Replace the limits of a project. Raises `InvalidRequestError`.
 
-        BudgetLimits below what is in use are kept; they let no more jobs in.
+        Limits below what is in use are kept; they let no more jobs in.
         """
         caller.require(Scope.OPERATOR)
         found = await self._project(caller, project)

@@ -57,9 +57,9 @@ class Contents:
         """
         job, title, file = await self._found(caller, job_id)
         at_provider = partial(self._at_provider, caller, job)
+        if file is not None and file.gone:
+            raise NeverArchivedError
         if file is not None and file.state is FileState.LOST:
-            if file.missing_since is not None:
-                raise NeverArchivedError
             at_provider = partial(self._given_up, caller, job)
         return FinishedFile(
             job.id, title, _video_object(file), self._objects, at_provider, self._redirects

@@ -15,6 +15,7 @@ from reelhook.ports import (
     Clock,
     DeliveryFilter,
     DeliveryPage,
+    FailedEvents,
     Resend,
     StoredDelivery,
     Undelivered,
@@ -85,6 +86,13 @@ class Deliveries:
             )
         finally:
             self._signals.deliver.publish()
+
+    async def count_failed(self, caller: Caller, since: Instant, endpoint_id: str) -> FailedEvents:
+        """Count the events that `resend_failed` would send to an endpoint again."""
+        caller.require(Scope.READ)
+        return await self._store.count_failed(
+            endpoint_id, since, self._clock.now(), project=caller.sees
+        )
 
     async def resend_failed(
         self, caller: Caller, since: Instant, endpoint_id: str | None = None

@@ -1,8 +1,10 @@
 """A finished file that can be opened: from the archive, or else from its provider."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import structlog
 
@@ -12,7 +14,10 @@ from reelhook.domain.errors import ContentMissingError, ProviderError
 from reelhook.domain.file_errors import ArchivedFileUnavailableError
 from reelhook.ports import Content, ObjectBytes, Objects
 
+T = TypeVar("T")
 log = structlog.get_logger()
+OPEN_SECONDS_MAX = 10.0
+"""The time that a store may take to respond. After it the provider's copy is served."""
 STORE_URL_SECONDS = 3600.0
 """The time for which a store's own signed URL serves a file: a player keeps it while it plays."""
 
@@ -97,7 +102,8 @@ class FinishedFile:
             seconds = max(1.0, min(seconds_max, STORE_URL_SECONDS))
             url = await self.objects.signed_url(self.archived.key, seconds)
             if url is not None:
-                self._check_size(self.archived, await self.objects.size(self.archived.key))
+                size = await self._in_time(self.objects.size(self.archived.key))
+                self._check_size(self.archived, size)
         except ObjectStoreError as error:
             self._report(self.archived, error)
             return None
@@ -112,20 +118,31 @@ class FinishedFile:
         if bounds is None:
             return archived.content(byte_range, _nothing())
         start, end = bounds[0], bounds[1] + 1
-        opened = await stack.enter_async_context(self.objects.open(archived.key, start, end))
+        opening = self.objects.open(archived.key, start, end)
+        opened = await self._in_time(stack.enter_async_context(opening))
         self._check_size(archived, opened.size)
         return archived.content(
             byte_range, _continued(self.objects, archived.key, opened, start, end)
         )
 
+    async def _in_time(self, asking: Awaitable[T]) -> T:
+        """Return the store's response. Raises `ObjectStoreError` if it takes too long."""
+        try:
+            async with asyncio.timeout(OPEN_SECONDS_MAX):
+                return await asking
+        except TimeoutError:
+            raise ObjectStoreError(self._store_name, "it did not respond in time") from None
+
+    @property
+    def _store_name(self) -> str:
+        return "" if self.objects is None else self.objects.name
+
     def _check_size(self, archived: ArchivedObject, size: int | None) -> None:
-        name = "" if self.objects is None else self.objects.name
         if size is None:
-            raise ObjectMissingError(name, f"there is no {archived.key}")
+            raise ObjectMissingError(self._store_name, f"there is no {archived.key}")
         if size != archived.size:
-            raise ObjectMissingError(
-                name, f"{archived.key} has {size} bytes in place of {archived.size}"
-            )
+            reason = f"{archived.key} has {size} bytes in place of {archived.size}"
+            raise ObjectMissingError(self._store_name, reason)
 
     def _from_provider(self, byte_range: Range | None) -> AbstractAsyncContextManager[Content]:
         if self.at_provider is None:

@@ -11,32 +11,25 @@ from reelhook.domain.caller import Caller, Scope
 from reelhook.domain.catalog import Catalog
 from reelhook.domain.client_call import ClientCall
 from reelhook.domain.conflicts import AlreadyWatchedError
-from reelhook.domain.errors import CommitUnknownError, InvalidRequestError
+from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.ids import new_id
 from reelhook.domain.job import Job, Status
 from reelhook.domain.labels import NO_LABELS, Labels, check_labels
-from reelhook.domain.media import File
-from reelhook.domain.over_budget import OverBudgetError
-from reelhook.domain.price import Price
 from reelhook.domain.pricing import estimates
 from reelhook.domain.priority import Priority
 from reelhook.domain.request import VideoRequest, check_ids, check_request
 from reelhook.domain.request_media import is_unprepared
 from reelhook.ports import (
-    ClientTry,
     Clock,
     Created,
-    Destination,
     IdempotencyKey,
     JobStore,
-    NewJob,
     Provider,
-    StoredJob,
 )
-from reelhook.service.budget_refusals import BudgetRefusals
-from reelhook.service.claims import check_claim, sharing
-from reelhook.service.client_calls import ClientCalls, create_once_settled
+from reelhook.service.claims import check_claim
+from reelhook.service.client_calls import ClientCalls
 from reelhook.service.destinations import Destinations
+from reelhook.service.job_creation import JobCreation
 from reelhook.service.model_advice import advising
 from reelhook.service.providers import lacking_field
 from reelhook.service.remixes import remix_of
@@ -70,7 +63,7 @@ class NewJobs:
         self._files = files
         self._fetches_media = fetches_media
         self._destinations = destinations
-        self._refusals = BudgetRefusals(store, signals)
+        self._creation = JobCreation(store, providers, destinations, signals, clock)
         self._clock = clock
         self._random = random
 
@@ -146,7 +139,7 @@ class NewJobs:
         try:
             key = idempotency and idempotency.of(caller)
             client_try = None if call is None else self._client_calls.tried(caller, call)
-            return await self._create(
+            return await self._creation.create(
                 caller,
                 job,
                 request,
@@ -252,7 +245,7 @@ class NewJobs:
         ).accept(provider_job_id, now)
         request = VideoRequest(prompt="")
         try:
-            created = await self._create(
+            created = await self._creation.create(
                 caller,
                 job,
                 request,
@@ -267,45 +260,6 @@ class NewJobs:
         if not created.replayed:
             self._recording.created(job, webhook_url)
         return created
-
-    async def _create(
-        self,
-        caller: Caller,
-        job: Job,
-        request: VideoRequest,
-        own: Destination | None,
-        endpoints: Sequence[str],
-        idempotency: IdempotencyKey | None = None,
-        *,
-        audit: AuditEntry | None = None,
-        prices: tuple[Price | None, ...] | None = None,
-        files: tuple[File, ...] = (),
-        client_try: ClientTry | None = None,
-    ) -> Created:
-        new = NewJob(
-            job,
-            request,
-            None if own is None else own.url,
-            self._destinations.of(job.project, own, endpoints),
-            idempotency,
-            audit,
-            sees=caller.sees,
-            sharing=sharing(self._providers, job.account),
-            prices=prices,
-            files=files,
-            client_try=client_try,
-        )
-        try:
-            created = await create_once_settled(self._store, new, self._clock)
-        except CommitUnknownError as error:
-            raise error.naming(job_id=job.id) from error
-        except OverBudgetError as error:
-            await self._refusals.report(error, job.created_at)
-            raise
-        if created.announced:
-            self._signals.notify.publish()
-        stored = StoredJob(job, request, new.webhook_url, None)
-        return created if created.replayed else replace(created, stored=stored)
 
     def _registration(self, caller: Caller, job: Job) -> AuditEntry:
         entry = AuditEntry.by(caller, self._clock.now(), Action.JOB_REGISTERED, job.id, job.project)

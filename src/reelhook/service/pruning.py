@@ -11,7 +11,7 @@ BATCH_FILES = 100
 
 
 class Pruning:
-    """Removes files in the place of the loop that does so once an hour."""
+    """Removes files now, as a loop does once an hour."""
 
     def __init__(
         self, store: KeepingStore, limits: FileLimits, signals: Signals, *, clock: Clock

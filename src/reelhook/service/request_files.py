@@ -94,12 +94,9 @@ class RequestFiles:
         except JobNotFoundError:
             raise UnknownSourceJobError(field) from None
         if not job.has_video:
-            raise JobNotFinishedError(field, job.status.value)
+            raise JobNotFinishedError(field, job.status.value, ended=job.status.terminal)
         file = await self._store.archived_file(job_id)
-        match None if file is None else file.state:
-            case FileState.REMOVED:
-                raise VideoOfJobGoneError(field, REMOVED)
-            case FileState.LOST:
-                raise VideoOfJobGoneError(field, LOST)
-            case _:
-                return
+        if file is not None and file.state is FileState.REMOVED:
+            raise VideoOfJobGoneError(field, REMOVED)
+        if file is not None and file.gone:
+            raise VideoOfJobGoneError(field, LOST)

@@ -1,6 +1,7 @@
 """Renders videos one after the other, and keeps the last few."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,8 +30,15 @@ class RenderQueue:
     a user with one job gets the video at once, and a thousand jobs cost nothing until download.
     """
 
-    def __init__(self, *, render_ahead: bool = False, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        render_ahead: bool = False,
+        idle_seconds: float = IDLE_SECONDS,
+        renderer: Callable[[], Renderer] = Renderer,
+    ) -> None:
         self._render_ahead = render_ahead
+        self._renderer = renderer
         self._idle_seconds = idle_seconds
         self._ordered = lru_cache(maxsize=VIDEOS_MAX)(self._order)
         self._orders: asyncio.Queue[_Order] = asyncio.Queue()
@@ -77,7 +85,7 @@ class RenderQueue:
 
     async def _render_orders(self) -> None:
         while not self._orders.empty():
-            renderer = Renderer()
+            renderer = self._renderer()
             try:
                 await self._render_until_idle(renderer)
             finally:

@@ -18,6 +18,7 @@ from reelhook.simulator.faults import Faults
 from reelhook.simulator.flavour import Flavour
 from reelhook.simulator.flavoured_wire import FlavouredWire
 from reelhook.simulator.openai_wire import OpenAIWire
+from reelhook.simulator.render_process import Renderer
 from reelhook.simulator.render_queue import RenderQueue
 from reelhook.simulator.replicate_wire import ReplicateWire
 from reelhook.simulator.runway_wire import RunwayWire
@@ -60,16 +61,18 @@ async def running(
     jobs_max: int = JOBS_MAX,
     render_ahead: bool = False,
     flavour: Flavour | None = None,
+    renderer: Callable[[], Renderer] = Renderer,
 ) -> AsyncIterator[RunningSimulator]:
     """Run the simulator on the running loop until the block ends; port 0 takes a free one.
 
     With an `api_key`, every request must carry it. `render_ahead` starts to render a video when its
-    job is created, which suits users; tests render only the videos that they download.
+    job is created, which suits users; tests render only the videos that they download. A `renderer`
+    is made for each run of orders.
     With a `flavour`, `/v1/videos` behaves like that server. Raises OSError if the port is taken.
     """
     random = random or Random()  # noqa: S311 - makes no secrets
     simulator = Simulator(faults or Faults(), random=random, clock=clock, jobs_max=jobs_max)
-    queue = RenderQueue(render_ahead=render_ahead)
+    queue = RenderQueue(render_ahead=render_ahead, renderer=renderer)
     runner = web.AppRunner(
         create_app(simulator, queue, api_key=api_key, flavour=flavour),
         access_log=None,

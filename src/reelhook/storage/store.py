@@ -344,6 +344,7 @@ class Store(ArchiveMethods, ReportMethods):
     undelivered = reading(delivery_log.undelivered)
     sent_bodies = reading(delivery_log.sent_bodies)
     resend_one = writing(resends.resend_one)
+    count_failed = reading(resends.count_failed)
     start_resend = writing(resends.start)
     resend = reading(resends.resend)
     unfinished_resends = reading(resends.unfinished)

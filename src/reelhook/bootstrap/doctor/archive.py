@@ -1,6 +1,7 @@
 """The check of the archive: a small object is written, read and deleted, as at a start."""
 
 import asyncio
+import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -23,7 +24,12 @@ async def archive(settings: Settings) -> Finding:
     parts = urlsplit(url)
     folder = Path(unquote(parts.path))
     if parts.scheme == "file" and not await asyncio.to_thread(folder.exists):
-        return ok(_SUBJECT, f"{url} does not exist yet; the first start creates it")
+        if await asyncio.to_thread(_can_be_made, folder):
+            return ok(_SUBJECT, f"{url} does not exist yet; the first start creates it")
+        return failed(
+            _SUBJECT,
+            f"{url} can't be created; correct {SETTING}, or let reelhook write in the folder above",
+        )
     try:
         await checked(ObstoreObjects(url))
     except ObjectStoreError as error:
@@ -31,3 +37,8 @@ async def archive(settings: Settings) -> Finding:
             return failed(_SUBJECT, refusal(error))
         return failed(_SUBJECT, f"{error.message}; start the store, or correct {SETTING}")
     return ok(_SUBJECT, f"{url} can be written, read and deleted in")
+
+
+def _can_be_made(folder: Path) -> bool:
+    above = next(parent for parent in folder.parents if parent.exists())
+    return above.is_dir() and os.access(above, os.W_OK | os.X_OK)

@@ -38,6 +38,7 @@ class Remedy(Enum):
     RESUME = "resume", Scope.OPERATOR
     FIX_KEY = "fix_key", Scope.OPERATOR
     FIX_STORE = "fix_store", Scope.OPERATOR
+    FIX_MACHINE = "fix_machine", Scope.OPERATOR
     RAISE_BUDGET = "raise_budget", Scope.OPERATOR
     RAISE_KEY_BUDGET = "raise_key_budget", Scope.ADMIN
     ENABLE_ENDPOINT = "enable_endpoint", Scope.OPERATE
@@ -88,6 +89,8 @@ class CauseName(StrEnum):
     """Webhooks failed at every attempt."""
     RETRYING = "retrying"
     """Webhooks failed, and are sent again later."""
+    FILES_AWAITED = "files_awaited"
+    """The files that a request names are still being fetched."""
     RATE_LIMITED = "rate_limited"
     """The provider has asked for a pause."""
     ACCOUNT_FULL = "account_full"
@@ -140,6 +143,7 @@ _WEBHOOKS = (
     CauseName.RETRYING,
 )
 _SLOW = (
+    CauseName.FILES_AWAITED,
     CauseName.RATE_LIMITED,
     CauseName.ACCOUNT_FULL,
     CauseName.ROUND_STRETCHED,

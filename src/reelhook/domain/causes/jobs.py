@@ -23,6 +23,8 @@ NEAR_SHARE = 0.1
 """The last share of a job's greatest age, in which it is near its end."""
 OVERDUE_MILLISECONDS = 60 * 1000
 """The time that a file may wait to be fetched, or be fetched, before it counts as held up."""
+FETCH_MILLISECONDS = 10_000
+"""The time that the files of a request may take to be fetched before they hold up its job."""
 EXPIRING_MILLISECONDS = 2 * 3600 * 1000
 """The time before a provider deletes a file in which a file that is not archived is in danger."""
 SLOW_MILLISECONDS_MIN = 60_000
@@ -111,6 +113,10 @@ def _in_doubt(installation: Installation, job: Job) -> Cause:
 
 def _waiting(installation: Installation, state: JobState) -> Iterator[Cause]:
     job, account = state.job, state.account
+    if job.unprepared_since is not None:
+        yield from causes_of_all(installation, account)
+        yield from _files_awaited(installation, account, job.unprepared_since)
+        return
     limited = False
     for cause in causes_of_waiting(installation, account):
         limited = limited or cause.name in {CauseName.RATE_LIMITED, CauseName.ACCOUNT_REFUSED}
@@ -141,6 +147,24 @@ def _waiting(installation: Installation, state: JobState) -> Iterator[Cause]:
             facts={"account": account.id, "jobs_max": account.jobs_max, "ahead": state.ahead},
             private=frozenset({"jobs_max"}),
         )
+
+
+def _files_awaited(
+    installation: Installation, account: AccountState, since: Instant
+) -> Iterator[Cause]:
+    refused = account.status.files
+    if refused is None and installation.now - since < FETCH_MILLISECONDS:
+        return
+    facts = {"account": account.id}
+    yield Cause(
+        CauseName.FILES_AWAITED,
+        Remedy.WAIT if refused is None else Remedy.FIX_MACHINE,
+        since=since if refused is None else max(since, refused.since),
+        about=account.id,
+        variant=None if refused is None else "kept_back",
+        facts=facts if refused is None else facts | {"response": refused.last_response},
+        private=frozenset({"response"}),
+    )
 
 
 def _due(job: Job, cause: Cause) -> Instant | None:

@@ -22,6 +22,13 @@ class HeldEndpoint:
     disabled_at: Instant | None = None
     failing_since: Instant | None = None
     probe_due_at: Instant | None = None
+    description: str | None = None
+
+    @property
+    def facts(self) -> dict[str, Fact]:
+        """The facts of every cause that is about it. `receiver` is what people call it."""
+        name = self.description or self.origin
+        return {"endpoint": self.id, "url": self.origin, "receiver": name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ def cause_of_receiver(receiver: HeldEndpoint, response: WebhookResponse | None) 
 
     `response` is the last one of an attempt there.
     """
-    facts = {"endpoint": receiver.id, "url": receiver.origin, "response": words_of(response)}
+    facts = receiver.facts | {"response": words_of(response)}
     if receiver.disabled is not None:
         return Cause(
             CauseName.ENDPOINT_DISABLED,
@@ -109,9 +116,7 @@ def words_of(response: WebhookResponse | None) -> str | None:
 
 
 def _facts(webhook: HeldWebhook) -> dict[str, Fact]:
-    return {
+    return webhook.receiver.facts | {
         "delivery": webhook.delivery_id,
-        "endpoint": webhook.receiver.id,
-        "url": webhook.receiver.origin,
         "response": words_of(webhook.response),
     }

@@ -68,7 +68,7 @@ class BudgetBody(LimitsBody):
 
 
 class RaiseBody(LimitsBody):
-    """Higher limits that hold for a while. BudgetLimits that are left out stay as they are."""
+    """Higher limits that hold for a while. Limits that are left out stay as they are."""
 
     until: Time = Field(description="The end of the raise")
 

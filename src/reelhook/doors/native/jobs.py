@@ -126,7 +126,7 @@ async def read(job_id: str, context: ContextOf) -> JobResponse:
     stored = await gateway.jobs.job(caller, job_id)
     position = await gateway.jobs.queue_position(caller, stored.job)
     waiting = await gateway.waiting.of(caller, stored.job)
-    cause = await gateway.attention.of_job(caller, stored.job)
+    cause = await gateway.attention.of_job(caller, stored.job, webhooks_held=stored.webhooks_held)
     reasons = {} if waiting is None else {job_id: waiting}
     [response] = await _responses(
         context, [stored.listed], reasons, position, maybe_cause(cause, caller)

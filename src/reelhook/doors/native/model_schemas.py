@@ -48,6 +48,7 @@ class ImageLimitsResponse(Schema):
     ratio_min: float | None = Field(description="The width divided by the height")
     ratio_max: float | None
     bytes_max: int | None
+    first_only: bool = Field(description="They are known for the first image only")
 
 
 class ModelResponse(Schema):
@@ -176,6 +177,7 @@ def _image_limits(limits: ImageLimits | None) -> ImageLimitsResponse | None:
         ratio_min=limits.ratio_min,
         ratio_max=limits.ratio_max,
         bytes_max=limits.bytes_max,
+        first_only=limits.first_only,
     )
 
 

@@ -11,7 +11,7 @@ from importlib.resources import files
 
 from fastapi import APIRouter, Request, Response
 
-from reelhook.doors.policy import OpenRoute
+from reelhook.doors.policy import READING, OpenRoute
 
 router = APIRouter(route_class=OpenRoute, include_in_schema=False)
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -66,7 +66,7 @@ def _by_served_name() -> dict[str, Asset]:
     return {asset.served_as: asset for asset in assets().values()}
 
 
-@router.get("/static/{name}")
+@router.api_route("/static/{name}", methods=READING)
 async def static(name: str, request: Request) -> Response:
     """Return a file. Its name is its version, so it never changes."""
     asset = _by_served_name().get(name)

@@ -14,7 +14,7 @@ from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import DAY_MILLISECONDS
 from reelhook.domain.money import MILLION
 from reelhook.doors.context import ContextOf
-from reelhook.doors.policy import needs
+from reelhook.doors.policy import READING, needs
 from reelhook.doors.web.actions import Done, Result, action
 from reelhook.doors.web.forms import Form, whole_number
 from reelhook.doors.web.pages import new_router, page
@@ -139,7 +139,7 @@ def _plain(text: str) -> str:
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
 
 
-router.add_api_route("/costs.csv", needs(Scope.READ)(_csv), methods=["GET"])
+router.add_api_route("/costs.csv", needs(Scope.READ)(_csv), methods=READING)
 
 
 @action(router, "/costs/raise", Scope.OPERATOR, costs)

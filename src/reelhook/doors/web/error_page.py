@@ -12,6 +12,7 @@ from reelhook.domain.caller import ANONYMOUS
 from reelhook.doors.access import route_path
 from reelhook.doors.error_form import ErrorForm, ErrorReply
 from reelhook.doors.guard import CALLER
+from reelhook.doors.policy import READING
 from reelhook.doors.web.rendering import HEADERS, respond
 from reelhook.doors.web.view import Site
 
@@ -20,9 +21,22 @@ _TITLES = {
     403: "Not with this key",
     404: "Nothing here",
     409: "It has changed meanwhile",
+    405: "Not in this way",
     429: "Too many requests",
+    500: "This page failed",
     503: "The database is away",
 }
+_GONE = "It was removed, it never existed, or this key does not see its project."
+_WAYS = {
+    # What the reader may try: a sentence, and the page to go to.
+    "job_not_found": (_GONE, "jobs", "To the jobs"),
+    "delivery_not_found": (_GONE, "jobs", "To the jobs"),
+    "endpoint_not_found": (_GONE, "webhooks", "To the webhooks"),
+    "key_not_found": (_GONE, "keys", "To the keys"),
+    "not_found": ("Look at the address, or go on from the overview.", "", "To the overview"),
+    "forbidden": ("Log in with another key to do this.", "", "To the overview"),
+}
+_NO_WAY = ("", "", "To the overview")
 # SameSite=Strict keeps the cookie back when another site's link is followed. Our own page, which
 # loads the same address again, gets it.
 _AGAIN = (
@@ -52,10 +66,16 @@ def error_page(
     if "live" in site.request.query_params:
         return PlainTextResponse(message, status, headers=HEADERS)
     site = Site(site.request, site.options, site.caller)  # an error has no live updates
-    title = _TITLES.get(status, "That did not work")
-    response = respond(
-        site, "error.html", {"title": title, "message": message, "code": code}, status
-    )
+    hint, page, label = _WAYS.get(code, _NO_WAY)
+    shown = {
+        "title": _TITLES.get(status, "That did not work"),
+        "message": "There is no such page" if code == "not_found" else message,
+        "code": code,
+        "hint": hint,
+        "page": page,
+        "label": label,
+    }
+    response = respond(site, "error.html", shown, status)
     response.headers.update(headers or {})
     return response
 
@@ -63,7 +83,7 @@ def error_page(
 def _login(request: Request, error: ErrorReply) -> Response:
     if "live" in request.query_params:
         return PlainTextResponse(error.message, 401, headers=HEADERS)
-    if request.method == "GET" and request.headers.get("sec-fetch-site") == "cross-site":
+    if request.method in READING and request.headers.get("sec-fetch-site") == "cross-site":
         return HTMLResponse(_AGAIN, headers=HEADERS)
     root = str(request.scope.get("root_path", ""))
     wanted = _wanted(request)
@@ -73,7 +93,7 @@ def _login(request: Request, error: ErrorReply) -> Response:
 
 def _wanted(request: Request) -> str:
     """Return the page to show after the login: the one that was asked for, or the form's."""
-    if request.method == "GET":
+    if request.method in READING:
         query = request.url.query
         return route_path(request.scope) + (f"?{query}" if query else "")
     try:

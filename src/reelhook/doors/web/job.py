@@ -7,17 +7,17 @@ from typing import Any
 
 from reelhook.domain.archive import ArchivedFile, PosterState
 from reelhook.domain.caller import Caller, Scope
+from reelhook.domain.causes.cause import Thing
 from reelhook.domain.delivery import Attempt
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.domain.labels import labels_of
-from reelhook.domain.request import VideoRequest
-from reelhook.domain.request_media import media_of
 from reelhook.doors.web.actions import Done, Result, action
 from reelhook.doors.web.attention import shown_cause
 from reelhook.doors.web.forms import Form, whole_number
 from reelhook.doors.web.pages import new_router, page
+from reelhook.doors.web.request_body import body_of, curl_of, json_of, repeated_body
 from reelhook.doors.web.states import job_state
 from reelhook.doors.web.timeline import spans_of
 from reelhook.doors.web.view import View
@@ -26,11 +26,6 @@ from reelhook.gateway import DeliveryFilter, StoredDelivery
 router = new_router()
 DELIVERIES_MAX = 50
 ATTEMPTS_MAX = 30
-MEDIA_SHOWN = 300
-_REQUEST_FIELDS = (
-    *("prompt", "model", "seconds", "size", "aspect_ratio", "resolution", "seed", "audio"),
-    *("negative_prompt", "remix_of"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +53,24 @@ async def job(view: View) -> Mapping[str, Any]:
     parsed = [json.loads(event.body) for event in events]
     one = stored.job
     causes = (await gateway.attention.causes_of_jobs(who, [one])).get(job_id, ())
+    of_itself = [cause for cause in causes if cause.name.things is Thing.JOBS]
+    of_others = [cause for cause in causes if cause.name.things is not Thing.JOBS]
     file = await gateway.content.file(who, job_id)
     return {
         "job": one,
         "stored": stored,
         "title": stored.request.title or one.id,
         "video": _video(view, one),
-        "causes": [shown_cause(cause, who) for cause in causes],
+        "causes": [shown_cause(cause, who) for cause in of_itself],
+        "held": [shown_cause(cause, who) for cause in of_others],
         "file": file,
         "poster": poster_address(view, one, file),
         "position": await gateway.jobs.queue_position(who, one),
         "spans": spans_of(one, parsed, _arrived_at(deliveries), view.now),
         "deliveries": deliveries,
         "events": list(zip(events, parsed, strict=True)),
-        "request_json": _request_json(stored.request, one),
-        "curl": _curl(view, stored.request, one),
+        "request_json": json_of(body_of(stored.request, one)),
+        "curl": curl_of(view, repeated_body(stored.request, one)),
         "labels": labels_of(one),
     }
 
@@ -135,46 +133,6 @@ def _signed(view: View, job: Job, what: str) -> str:
     # From this server: a page shows no file of another one.
     from_here = "&redirect=0" if query else "?redirect=0"
     return view.to("api", "sora", "videos", job.id, what) + query + from_here
-
-
-def _request_json(request: VideoRequest, job: Job) -> str:
-    shown = {name: getattr(request, name) for name in _REQUEST_FIELDS}
-    content: dict[str, Any] = {name: value for name, value in shown.items() if value is not None}
-    content |= {name: _shortened(text) for name, text in media_of(request)}
-    if request.options:
-        content["options"] = dict(request.options)
-    if request.fallbacks:
-        content["fallbacks"] = list(request.fallbacks)
-    labels = labels_of(job)
-    if labels.external_id is not None:
-        content["external_id"] = labels.external_id
-    if labels.metadata:
-        content["metadata"] = dict(labels.metadata)
-    return json.dumps(content, indent=2, ensure_ascii=False)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= MEDIA_SHOWN else f"{text[:MEDIA_SHOWN]}… ({len(text)} characters)"
-
-
-def _curl(view: View, request: VideoRequest, job: Job) -> str:
-    """Return the command that requests the same video again."""
-    fields: Sequence[tuple[str, object]] = (
-        ("script", request.prompt),
-        ("model", f"{job.provider}/{job.model}" if job.model else job.provider),
-        ("seconds", request.seconds),
-        ("size", request.size),
-        ("aspectRatio", request.aspect_ratio),
-        ("resolution", request.resolution),
-        ("seed", request.seed),
-    )
-    body = {name: value for name, value in fields if value is not None}
-    text = json.dumps(body, ensure_ascii=False, indent=2).replace("'", "'\\''")
-    key = '  -H "Authorization: Bearer $REELHOOK_API_KEY" \\\n'
-    return (
-        f"curl {view.address}/api/generate \\\n{key}"
-        f"  -H 'Content-Type: application/json' \\\n  -d '{text}'"
-    )
 
 
 @action(router, "/jobs/{job_id}/check", Scope.OPERATE, job)

@@ -11,6 +11,7 @@ from reelhook.domain.errors import InvalidRequestError, ReelhookError
 from reelhook.domain.event import iso
 from reelhook.doors.web.actions import Done, Result, Shown, action
 from reelhook.doors.web.attention import shown_cause
+from reelhook.doors.web.error_messages import page_message
 from reelhook.doors.web.filters import (
     CAUSES,
     STATUSES,
@@ -21,7 +22,7 @@ from reelhook.doors.web.filters import (
 )
 from reelhook.doors.web.forms import Form, whole_number
 from reelhook.doors.web.job import posters_of
-from reelhook.doors.web.matching import ACTIONS, MatchedJobs, carried_out, matched
+from reelhook.doors.web.matching import ACTIONS, MatchedJobs, act_on, carried_out, matched
 from reelhook.doors.web.pages import new_router, page
 from reelhook.doors.web.view import Banner, View
 from reelhook.gateway import JobPage
@@ -159,27 +160,25 @@ def _shell(text: str) -> str:
 
 @action(router, "/jobs/selected", Scope.SUBMIT, jobs)
 async def act_on_selected(view: View, form: Form) -> Result:
-    """Check or cancel the selected jobs, one by one. Those that have ended stay as they are."""
+    """Act on the selected jobs, one by one. Those that have ended stay as they are."""
     chosen = [name.removeprefix("job.") for name in form if name.startswith("job.")][:SELECTED_MAX]
     if not chosen:
         raise InvalidRequestError("job", "Select at least one job")
-    gateway, who = view.gateway, view.who
+    name = form.get("do", "")
+    if name not in ACTIONS:
+        raise InvalidRequestError("do", "Choose one of the actions")
+    view.who.require(ACTIONS[name].scope)
     failed: list[ReelhookError] = []
     for job_id in chosen:
         try:
-            if form.get("do") == "cancel":
-                await gateway.jobs.cancel(who, job_id)
-            else:
-                await gateway.jobs.check_now(who, job_id)
+            await act_on(view.gateway, view.who, name, job_id)
         except ReelhookError as error:
             failed.append(error)
     if failed:
         done = len(chosen) - len(failed)
-        message = f"{done} of {len(chosen)} jobs were done. The others: {failed[0].message}"
+        message = f"{done} of {len(chosen)} jobs were done. The others: {page_message(failed[0])}"
         raise InvalidRequestError("job", message)
-    return Done(
-        view.to("jobs", q=form.get("q")), "canceled" if form.get("do") == "cancel" else "checked"
-    )
+    return Done(view.to("jobs", q=form.get("q")), f"selected_{name}")
 
 
 @action(router, "/jobs/matching", Scope.SUBMIT, jobs)

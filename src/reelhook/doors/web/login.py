@@ -12,7 +12,7 @@ from reelhook.domain.api_key import KeyRefusedError
 from reelhook.domain.caller import Rate
 from reelhook.doors.clients import client_address
 from reelhook.doors.context import HttpOptions
-from reelhook.doors.policy import OpenPageRoute
+from reelhook.doors.policy import READING, OpenPageRoute
 from reelhook.doors.rates import RateLimits
 from reelhook.doors.sessions import SESSION_SECONDS
 from reelhook.doors.web.error_page import error_page
@@ -61,7 +61,7 @@ def _site(request: Request) -> Site:
     return Site(request, options, None)
 
 
-@router.get("/login")
+@router.api_route("/login", methods=READING)
 async def show(request: Request) -> Response:
     """Return the login; the first page if no key is needed here."""
     site = _site(request)

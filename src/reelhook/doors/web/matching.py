@@ -114,7 +114,7 @@ async def carried_out(view: View, who: Caller, found: MatchedJobs) -> str:
     async def one(job: Job) -> None:
         async with turns:
             try:
-                await _act(view.gateway, who, found.action, job.id)
+                await act_on(view.gateway, who, found.action, job.id)
             except ReelhookError as error:
                 failed.append(error)
 
@@ -128,7 +128,8 @@ async def carried_out(view: View, who: Caller, found: MatchedJobs) -> str:
     return text
 
 
-async def _act(gateway: Gateway, who: Caller, action: str, job_id: str) -> None:
+async def act_on(gateway: Gateway, who: Caller, action: str, job_id: str) -> None:
+    """Act on one job. Raises what the action raises."""
     if action == "cancel":
         await gateway.jobs.cancel(who, job_id)
     elif action == "check":

@@ -3,6 +3,9 @@
 DONE = {
     "checked": "Checked at the provider.",
     "canceled": "The job is canceled.",
+    "selected_check": "The selected jobs were checked at their providers.",
+    "selected_cancel": "The selected jobs are canceled.",
+    "selected_resend": "The failed webhooks of the selected jobs are sent again.",
     "deleted": "The job is deleted. Its costs still count.",
     "adopted": "The provider's job is watched here now.",
     "abandoned": "Settled: the provider does not have this job.",

@@ -26,7 +26,7 @@ LATEST_SHOWN = 5
 COSTS_SECONDS = 0.1
 
 
-@page(router, "/", "overview.html", idle_seconds=5)
+@page(router, "/", "overview.html", idle_seconds=1)
 async def overview(view: View) -> Mapping[str, Any]:
     """Return what the overview shows."""
     gateway, who = view.gateway, view.who

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from reelhook.domain.caller import Scope
 from reelhook.doors.context import ContextOf
-from reelhook.doors.policy import PageRoute, needs
+from reelhook.doors.policy import READING, PageRoute, needs
 from reelhook.doors.web.live import polled, streamed
 from reelhook.doors.web.messages import DONE
 from reelhook.doors.web.rendering import Part, rendered, respond
@@ -68,9 +68,10 @@ def page(
         declared = DashboardPage(path, template, load, idle_seconds, state_of)
 
         async def show(context: ContextOf) -> Response:
-            match context.request.query_params.get("live"):
-                case "stream":
-                    return streamed(view_of(context, live=True), declared)
+            request = context.request
+            match request.query_params.get("live"):
+                case "stream" if request.method == "GET":
+                    return await streamed(view_of(context, live=True), declared)
                 case "poll":
                     return await polled(view_of(context, live=True), declared)
                 case _:
@@ -78,7 +79,7 @@ def page(
                     view.banner = _done(view)
                     return await declared.shown(view)
 
-        router.add_api_route(path, needs(scope)(show), methods=["GET"])
+        router.add_api_route(path, needs(scope)(show), methods=READING)
         return declared
 
     return declare

@@ -11,10 +11,12 @@ from reelhook.domain.errors import InvalidRequestError, ReelhookError
 from reelhook.domain.request import VideoRequest, check_file
 from reelhook.domain.upload import hash_of_upload
 from reelhook.doors.access import holder_of
+from reelhook.doors.request_messages import WIRE_NAMES
 from reelhook.doors.web.actions import Done, Result, Shown, action
 from reelhook.doors.web.error_messages import page_message
 from reelhook.doors.web.forms import ONCE, Form, whole_number
 from reelhook.doors.web.pages import new_router, page
+from reelhook.doors.web.request_body import curl_of
 from reelhook.doors.web.view import Banner, View
 from reelhook.gateway import IdempotencyKey, ModelEstimate
 
@@ -102,19 +104,13 @@ def _estimate(view: View, filled: Mapping[str, str]) -> ModelEstimate | str | No
 
 
 def _curl(view: View, filled: Mapping[str, str]) -> str:
-    names = {"prompt": "script", "aspect_ratio": "aspectRatio"}
     body: dict[str, object] = {
-        names.get(name, name): whole_number(value) if name == "seed" else value
+        WIRE_NAMES.get(name, name): whole_number(value) if name == "seed" else value
         for name, value in filled.items()
         if value
     }
     body.setdefault("script", EXAMPLE)
-    text = json.dumps(body, ensure_ascii=False, indent=2).replace("'", "'\\''")
-    key = '  -H "Authorization: Bearer $REELHOOK_API_KEY" \\\n' if view.has_session else ""
-    return (
-        f"curl {view.address}/api/generate \\\n{key}"
-        f"  -H 'Content-Type: application/json' \\\n  -d '{text}'"
-    )
+    return curl_of(view, body)
 
 
 @action(router, "/try", Scope.SUBMIT, trying, files=True)

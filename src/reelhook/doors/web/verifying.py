@@ -7,18 +7,24 @@ import os
 from standardwebhooks import Webhook
 
 
-def verified(raw_body: bytes, headers: dict[str, str]) -> dict:
-    # The body as it came: parsed and written again it has other bytes.
-    return Webhook(os.environ["REELHOOK_RECEIVER_SECRET"]).verify(raw_body, headers)
+webhook = Webhook(os.environ["REELHOOK_RECEIVER_SECRET"])
+
+
+def verified(raw_body: bytes, headers: dict) -> dict:
+    # The body as it came: parsed and written
+    # again, it has other bytes.
+    return webhook.verify(raw_body, headers)
 """
 VERIFY_IN_JAVASCRIPT = """\
 // npm install standardwebhooks
 import { Webhook } from "standardwebhooks";
 
-const webhook = new Webhook(process.env.REELHOOK_RECEIVER_SECRET);
+const secret = process.env.REELHOOK_RECEIVER_SECRET;
+const webhook = new Webhook(secret);
 
 export function verified(rawBody, headers) {
-  // The body as it came: express.raw({ type: "application/json" }), not express.json().
+  // The body as it came: with Express, that of
+  // express.raw({ type: "application/json" }).
   return webhook.verify(rawBody, headers);
 }
 """

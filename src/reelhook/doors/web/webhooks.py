@@ -1,6 +1,7 @@
 """The receivers of webhooks, and the page of one of them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from reelhook.domain.caller import Scope
@@ -28,6 +29,16 @@ PAGE_DELIVERIES = 50
 STATES = ("waiting", "delivered", "failed", "ended")
 _HOUR = 3_600_000
 PERIODS = {"1": "the last hour", "24": "the last 24 hours", "168": "the last 7 days"}
+
+
+@dataclass(frozen=True, slots=True)
+class FailedInPeriod:
+    """The events that failed at an endpoint in a period. `more`: there may be more of them."""
+
+    hours: str
+    words: str
+    count: int
+    more: bool
 
 
 @page(router, "/webhooks", "webhooks.html", idle_seconds=3)
@@ -76,6 +87,7 @@ async def endpoint(view: View) -> Mapping[str, Any]:
         "state": state,
         "states": STATES,
         "periods": PERIODS,
+        "failed": await _failed(view, endpoint_id),
         "registered": one.kind is EndpointKind.REGISTERED,
         "settings": settings_of(view, one),
         "python": VERIFY_IN_PYTHON,
@@ -83,6 +95,16 @@ async def endpoint(view: View) -> Mapping[str, Any]:
         "events": sorted(event.value for event in one.events),
         "previous_until": one.previous_until if one.honoured_previous(view.now) else None,
     }
+
+
+async def _failed(view: View, endpoint_id: str) -> FailedInPeriod | None:
+    """Return the number of what failed in the period that a person asks about, if one does."""
+    hours = (view.form or {}).get("hours") or view.query("failed")
+    if view.live or hours not in PERIODS or not view.who.allows(Scope.OPERATE):
+        return None
+    since = view.now - int(hours) * _HOUR
+    found = await view.gateway.deliveries.count_failed(view.who, since, endpoint_id)
+    return FailedInPeriod(hours, PERIODS[hours], found.count, found.more)
 
 
 @action(router, "/webhooks", Scope.OPERATE, webhooks)
@@ -161,11 +183,16 @@ async def remove(view: View, form: Form) -> Result:
 
 @action(router, "/webhooks/{endpoint_id}/resend", Scope.OPERATE, endpoint)
 async def resend_failed(view: View, form: Form) -> Result:
-    """Send all events again that failed in a period."""
+    """Send all events again that failed in a period, if their number was typed."""
     hours = form.get("hours", "24")
     if hours not in PERIODS:
         raise InvalidRequestError("hours", "Choose one of the periods")
     endpoint_id, since = view.named("endpoint_id"), view.now - int(hours) * _HOUR
     await view.gateway.endpoints.one(view.who, endpoint_id)
-    await view.gateway.deliveries.resend_failed(view.who, since, endpoint_id)
+    deliveries = view.gateway.deliveries
+    count = (await deliveries.count_failed(view.who, since, endpoint_id)).count
+    if form.get("count", "").strip() != str(count):
+        message = f"{count:,} failed in {PERIODS[hours]}. Type {count} to send them again"
+        raise InvalidRequestError("count", message)
+    await deliveries.resend_failed(view.who, since, endpoint_id)
     return Done(view.to("webhooks", endpoint_id, since=iso(since)), "resending")

@@ -26,7 +26,7 @@ from reelhook.engine.archive.fetch import Fetch
 from reelhook.engine.archive.partial_file import SYNC_BYTES, PartialFile, SpoolBusyError, WholeFile
 from reelhook.engine.archive.places import Place
 from reelhook.engine.archive.shared import SharedArchive
-from reelhook.engine.archive.storing import put_verified, responds
+from reelhook.engine.archive.storing import TargetObject, put_verified, responds, target_of
 from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.runner import RunningTasks
 from reelhook.ports import ArchiveStore, Clock, StoredJob
@@ -232,21 +232,29 @@ class Archive:
             if had_failed:
                 await responds(self._shared.objects)
             await self._check_space(whole.size)
-            found = await put_verified(self._shared, file.job_id, title, whole)
+            target = await self._noted(file, whole)
+            await put_verified(self._shared, target, file.job_id, title, whole)
         except BaseException:
             health.store_untried()
             raise
         health.store_took()
         done = file.stored(
-            found.key, whole.size, whole.sha256, found.content_type, self._clock.now()
+            target.key, whole.size, whole.sha256, target.content_type, self._clock.now()
         )
         if await self._record(done):
             self._posters.publish()
         elif await self._store.archived_file(file.job_id) is None:
             # Its job was deleted meanwhile.
-            await self._store.delete_later([found.key], self._clock.now())
+            await self._store.delete_later([target.key], self._clock.now())
             self._removals.publish()
         return True
+
+    async def _noted(self, file: ArchivedFile, whole: WholeFile) -> TargetObject:
+        """Return the object for a file, noted before it is written. Raises `_StoppedError`."""
+        target = await target_of(self._shared, file.job_id, whole)
+        if not await self._record(file.storing(target.key)):
+            raise _StoppedError
+        return target
 
     async def _check_space(self, size: int) -> None:
         shortage = await self._shared.disks.archive_shortage(size)

@@ -1,14 +1,22 @@
 """The free space that the archive leaves on its disks, so that it never fills the database's."""
 
+import errno
 from pathlib import Path
 
-from reelhook.engine.archive.spool import Spool
+from reelhook.engine.archive.spool import Spool, disk_usage
 from reelhook.ports import Objects
 
 FREE_BYTES_MIN = 2 * 1024**3
 FREE_SHARE_MIN = 0.05
 """Nothing is fetched while less than this is free, in bytes or as a share of the disk."""
 _GIB = 1024**3
+
+
+def check_room(folder: Path, more: int) -> None:
+    """Raise `OSError` unless `more` bytes fit on a folder's disk."""
+    shortage = _shortage(folder, disk_usage(folder), more)
+    if shortage is not None:
+        raise OSError(errno.ENOSPC, shortage)
 
 
 class Disks:

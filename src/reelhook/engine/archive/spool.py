@@ -4,16 +4,17 @@ All work on its disk runs in a few threads, apart from those of other work: a di
 stops nothing but the archive.
 """
 
-import asyncio
 import hashlib
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from reelhook.core.disk_threads import DiskThreads
+from reelhook.core.offload import open_on_disk, run_on_disk
 from reelhook.engine.archive.partial_file import READ_BYTES, PartialFile, SpoolBusyError
 
 T = TypeVar("T")
@@ -31,25 +32,21 @@ class Spool:
     ) -> None:
         self.folder = folder
         self._usage = usage or disk_usage
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="archive")
+        self._threads = DiskThreads(THREADS, "archive")
 
     def close(self) -> None:
         """Begin no more work."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown()
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Return the result of work on the disk. A cancellation waits for the end of the work."""
-        done = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        try:
-            return await asyncio.shield(done)
-        except asyncio.CancelledError:
-            await asyncio.wait([done])  # its file must stay open until then
-            raise
+        """Return the result of work on the disk; see `run_on_disk`."""
+        return await run_on_disk(work, threads=self._threads)
 
     @asynccontextmanager
     async def open(self, job_id: str) -> AsyncIterator[PartialFile]:
         """Open and lock a job's file. Raises `SpoolBusyError`."""
-        file = await self.run(lambda: self._opened(job_id))
+        opens = partial(self._opened, job_id)
+        file = await open_on_disk(opens, PartialFile.close, threads=self._threads)
         try:
             yield file
         finally:

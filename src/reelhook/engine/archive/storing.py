@@ -19,11 +19,17 @@ CHECK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class StoredObject:
-    """An object in the archive that is known to be the whole file."""
+class TargetObject:
+    """The object that a file becomes in the archive."""
 
     key: str
     content_type: str
+
+
+async def target_of(shared: SharedArchive, job_id: str, file: WholeFile) -> TargetObject:
+    """Return the object for a job's file, by the type that its first bytes show."""
+    content_type = await shared.spool.run(partial(media_type, file.path, file.content_type))
+    return TargetObject(object_key(job_id, content_type), content_type)
 
 
 async def responds(objects: Objects) -> None:
@@ -39,8 +45,8 @@ async def responds(objects: Objects) -> None:
 
 
 async def put_verified(
-    shared: SharedArchive, job_id: str, title: str, file: WholeFile
-) -> StoredObject:
+    shared: SharedArchive, target: TargetObject, job_id: str, title: str, file: WholeFile
+) -> None:
     """Put a file into the archive; a bucket names it by its job's title.
 
     Raises `ObjectStoreError` unless it is whole there.
@@ -48,14 +54,12 @@ async def put_verified(
     A folder is read again and compared by hash. A bucket checks each part by the hash that the
     request is signed with, so there the size says whether a part was lost.
     """
-    objects, spool = shared.objects, shared.spool
-    content_type = await spool.run(partial(media_type, file.path, file.content_type))
-    key = object_key(job_id, content_type)
-    name = content_disposition(title, job_id, content_type, attachment=False)
+    objects, spool, key = shared.objects, shared.spool, target.key
+    name = content_disposition(title, job_id, target.content_type, attachment=False)
     seconds = PUT_SECONDS + file.size / PUT_BYTES_PER_SECOND
     try:
         async with asyncio.timeout(seconds):
-            await objects.put(key, file.path, content_type, disposition=name)
+            await objects.put(key, file.path, target.content_type, disposition=name)
         async with asyncio.timeout(SIZE_SECONDS):
             size = await objects.size(key)
     except TimeoutError:
@@ -67,4 +71,3 @@ async def put_verified(
     path = objects.local_path(key)
     if path is not None and await spool.sha256_of(path) != file.sha256:
         raise ObjectStoreError(objects.name, f"it kept other bytes of {key} than it was given")
-    return StoredObject(key, content_type)

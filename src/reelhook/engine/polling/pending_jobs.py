@@ -1,11 +1,11 @@
 """Caches an account's pending jobs, those that its provider has, between rounds.
 
 Reading 100,000 whole rows for every round took longer than the requests of the round. So each
-round reads ids and versions only, and then the rows that have changed. The store is authoritative:
-writes based on these copies are fenced by their versions.
+round reads ids and versions only, and then the rows that others have changed. The store is
+authoritative: writes based on these copies are fenced by their versions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from reelhook.core.offload import run_in_thread_if_large
@@ -17,7 +17,7 @@ READ_ALL_SHARE = 4
 
 
 class PendingJobsCache:
-    """The jobs to watch by their provider's ids, newest first."""
+    """The jobs to watch, as the store has them."""
 
     def __init__(self, store: WatchStore, account: str) -> None:
         self._store = store
@@ -26,10 +26,20 @@ class PendingJobsCache:
         """The store's versions when the cache was last known to equal it."""
         self._jobs: dict[str, Job] = {}
         """The jobs by `id:version`, as the store returns them."""
-        self.by_provider_id: Mapping[str, Job] = {}
+        self._by_provider_id: dict[str, Job] = {}
+        self._written: list[Job] = []
+
+    @property
+    def by_provider_id(self) -> Mapping[str, Job]:
+        """The jobs by their provider's ids, newest first."""
+        return self._by_provider_id
 
     async def refresh(self) -> Mapping[str, Job]:
-        """Return the jobs as the store has them now. Mappings returned earlier do not change."""
+        """Return the jobs as the store has them now.
+
+        Mappings returned earlier keep their keys, but may get the newer state of a job.
+        """
+        self._replace_written()
         versions = await self._store.versions_to_watch(self._account)
         if versions == self._versions:
             return self.by_provider_id
@@ -44,6 +54,21 @@ class PendingJobsCache:
             await self._keep(await self._store.watched_jobs(ids) if ids else [], wanted)
         return self.by_provider_id
 
+    def update(self, written: Iterable[Job]) -> None:
+        """Take over jobs as they were just written, so that `refresh` need not read them."""
+        self._written += written
+
+    def _replace_written(self) -> None:
+        """Replace written jobs in their places. Those that have ended are left to `refresh`."""
+        for job in self._written:
+            before = f"{job.id}:{job.version - 1}"
+            if job.status.watched and job.provider_job_id and before in self._jobs:
+                del self._jobs[before]
+                self._jobs[f"{job.id}:{job.version}"] = job
+                self._by_provider_id[job.provider_job_id] = job
+                self._versions = None
+        self._written = []
+
     def _compared(self, versions: str) -> tuple[list[str], list[str]]:
         """Return the versions one by one, and those that are not cached."""
         wanted = versions.split(",") if versions else []
@@ -52,7 +77,7 @@ class PendingJobsCache:
     async def _keep(self, fresh: Sequence[Job], wanted: Sequence[str]) -> None:
         """Cache the fresh jobs, and those of the wanted versions that are cached already."""
         self._versions = None  # more may have been written between the two reads
-        self._jobs, self.by_provider_id = await run_in_thread_if_large(
+        self._jobs, self._by_provider_id = await run_in_thread_if_large(
             len(fresh) + len(wanted), partial(_merged, self._jobs, fresh, wanted)
         )
 

@@ -192,19 +192,20 @@ class Watch:
         self, jobs: Mapping[str, Job], reports: Mapping[str, Report | Unread]
     ) -> None:
         now = self._clock.now()
+        overdue_since = now - self._age.milliseconds
         transitions: list[Transition] = []
         for job_id, report in reports.items():
             job = jobs[job_id]
             if isinstance(report, Unread):
                 transition: Transition = (self._unread(job, report, now), ())
-            elif now < self._age.deadline(job) and job.is_unchanged_by(report):
+            elif (job.accepted_at or 0) > overdue_since and job.is_unchanged_by(report):
                 continue
             else:
                 transition = self._applied(job, report, now)
             if transition[0] is not job:
                 self._emit(JobProgressed(job, transition[0]))
                 transitions.append(transition)
-        await self._recording.record(transitions, self._leased.lease)
+        self._pending.update(await self._recording.record(transitions, self._leased.lease))
 
     def _unread(self, job: Job, unread: Unread, now: Instant) -> Job:
         """Return the job with the provider's message, which says nothing about its status."""

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 
+from reelhook.core.offload import run_on_disk
 from reelhook.domain.archive import ArchivedFile, FileState
 from reelhook.domain.archive_errors import (
     FramesTimeoutError,
@@ -25,6 +27,7 @@ from reelhook.domain.errors import (
 from reelhook.domain.job import Job
 from reelhook.domain.media import BYTES_MAX, File, content_type_of
 from reelhook.domain.media_errors import OUR_ERRORS, MediaUnavailableError
+from reelhook.engine.archive.disks import check_room
 from reelhook.engine.archive.local_copy import local_copy, temporary_file, write_all
 from reelhook.ports import ArchivedFileReads, Content, FileReads, Frames, Objects, StoredJob
 
@@ -169,13 +172,9 @@ class _UnusableError(Exception):
 
 
 def _lost(file: ArchivedFile) -> str | None:
-    match file.state:
-        case FileState.REMOVED:
-            return f"it was removed from the archive ({file.error or 'its age, or a full archive'})"
-        case FileState.LOST:
-            return "its provider deleted it before it was archived"
-        case _:
-            return None
+    if file.state is FileState.REMOVED:
+        return f"it was removed from the archive ({file.error or 'its age, or a full archive'})"
+    return "its provider deleted it before it was archived" if file.gone else None
 
 
 def _too_large(bytes_max: int) -> _UnusableError:
@@ -189,6 +188,7 @@ async def _download(content: Content, path: Path, bytes_max: int) -> None:
     announced = content.headers.get("Content-Length") or content.headers.get("content-length")
     if announced is not None and int(announced) > bytes_max:
         raise _too_large(bytes_max)
+    await run_on_disk(partial(check_room, path.parent, int(announced or 0)))
     size = await write_all(path, _bounded(content.chunks, bytes_max))
     if announced is not None and size != int(announced):
         raise _UnusableError("its download broke off", passing=True)

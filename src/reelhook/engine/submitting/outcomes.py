@@ -97,6 +97,7 @@ class PaidOutcomes:
                 await self._accepted(stored, outcome)
             case NotSent(reason=reason, ours=ours):
                 if ours or not await self.fall_back(stored, "provider_error", reason):
+                    self._log_failed(job, reason)
                     await self._submit_later(job, self._wait_seconds(job), reason)
             case RateLimited(retry_after_seconds=seconds, reason=reason):
                 await self._rate_limited(stored, seconds or self._wait_seconds(job), reason)
@@ -110,6 +111,11 @@ class PaidOutcomes:
     async def fall_back(self, stored: WaitingJob, code: str, message: str) -> bool:
         """Move a job to its next model. Return False if there is none."""
         return await self._fallback.next_model(stored, code, message, self._leased.lease)
+
+    def _log_failed(self, job: Job, reason: str) -> None:
+        if self._leased.health.create_failed(self._clock.now()):
+            account = self._leased.id
+            log.warning("account.create_failed", account=account, job=job.id, response=reason)
 
     async def _refused(self, stored: StoredJob, outcome: Refused) -> None:
         if outcome.unauthorized:

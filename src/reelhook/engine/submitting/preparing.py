@@ -83,8 +83,6 @@ class Preparing:
         self._any_wait = False
         """True if that look, or one since then, has found any."""
         self._running: set[str] = set()
-        self._trouble = ""
-        """The last reason on this machine for which a job waits."""
         self.signal = signals.submit.fork()
         # The end of a task leaves nothing to do, unlike its failure. No hand-over of the account
         # waits for a slow host: the next worker fetches again.
@@ -102,6 +100,8 @@ class Preparing:
             self._looked_at, self._any_wait = now, False
         waiting = await self._store.jobs_to_prepare(self._leased.id, since, JOBS_AT_ONCE)
         self._any_wait = self._any_wait or bool(waiting)
+        if not self._any_wait:
+            self._leased.health.files_work()
         for job_id in waiting:
             if job_id not in self._running:
                 self._running.add(job_id)
@@ -134,9 +134,10 @@ class Preparing:
 
     async def _wait_for_us(self, error: MediaUnavailableError) -> None:
         """Wait while this machine can't fetch or keep any file. The job's age limits that."""
-        if self._trouble != error.message:
+        health, before = self._leased.health, self._leased.health.account_status.files
+        if before is None or before.last_response != error.message:
             log.warning("preparing.deferred", account=self._leased.id, error=error.message)
-        self._trouble = error.message
+        health.files_refused(error.message, self._clock.now())
         await self._clock.wait(asyncio.Event(), WAITS_SECONDS[-1])
 
     async def _record(self, stored: StoredJob, references: dict[_Medium, str]) -> None:
@@ -149,7 +150,7 @@ class Preparing:
             self._submit.publish()  # it may have been written
             raise
         if written:
-            self._trouble = ""
+            self._leased.health.files_work()
             self._submit.publish()
 
     async def _unprepared(self, job_id: str) -> StoredJob | None:

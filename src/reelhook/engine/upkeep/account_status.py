@@ -1,6 +1,7 @@
 """Publishes an account's status, as its worker sees it, to every process through the store."""
 
 from reelhook.core.account_health import AccountHealth
+from reelhook.core.wakeups import Signals
 from reelhook.domain.account_status import AccountStatus
 from reelhook.engine.runner import RunningTasks
 from reelhook.ports import AccountStatusStore, Clock, Lease
@@ -19,6 +20,7 @@ class AccountStatusPublisher:
         store: AccountStatusStore,
         lease: Lease,
         health: AccountHealth,
+        signals: Signals,
         *,
         account: str,
         clock: Clock,
@@ -26,6 +28,7 @@ class AccountStatusPublisher:
         self._store = store
         self._lease = lease
         self.health = health
+        self._signals = signals
         self.account = account
         self._clock = clock
         self._written: AccountStatus | None = None
@@ -40,4 +43,5 @@ class AccountStatusPublisher:
         if account_status != self._written:
             await self._store.save_account_status(self.account, account_status, self._lease)
             self._written = account_status
+            self._signals.jobs_changed(())  # open pages look again
         return None

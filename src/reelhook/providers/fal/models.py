@@ -7,13 +7,15 @@ app gets the usual names of arguments; `providerOptions` sets arguments with oth
 The usual names are those of `bytedance/seedance-2.0/image-to-video` and `.../reference-to-video`
 (fal.ai/docs/model-api-reference). Other names come from the pages of
 `fal-ai/kling-video/v2.5-turbo/pro/image-to-video`, `fal-ai/kling-video/v3/pro/image-to-video`,
-`fal-ai/kling-video/o3/pro/reference-to-video` and `fal-ai/veo3.1/fast/first-last-frame-to-video`.
+`fal-ai/kling-video/o3/pro/reference-to-video` and `fal-ai/veo3.1/fast/first-last-frame-to-video`,
+and from those of the image apps below.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from reelhook.domain.media_limits import ImageLimits
 from reelhook.domain.model import Image, Model, aspect_ratio_for
 from reelhook.domain.report import Refused
 from reelhook.domain.request import VideoRequest
@@ -91,6 +93,31 @@ MODELS = (
         _SEEDANCE,
         _SEEDANCE_RESOLUTIONS,
     ),
+    Model(
+        "fal-ai/kling-video/v4/image-to-video",
+        image=Image.REQUIRED,
+        images=ImageLimits(300, None, 0.4, 2.5, 30_000_000, first_only=True),
+    ),
+    Model(
+        "fal-ai/kling-video/o1/standard/image-to-video",
+        seconds=tuple(map(str, range(3, 11))),
+        sizes=_NONE,
+        aspect_ratios=_NONE,
+        image=Image.REQUIRED,
+        seed=False,
+        resolutions=_NONE,
+        negative_prompt=False,
+        audio=False,
+        reference_images_max=0,
+        reference_videos_max=0,
+        reference_audios_max=0,
+        images=ImageLimits(300, None, 0.4, 2.5, 10_000_000, first_only=True),
+    ),
+    Model(
+        "fal-ai/veo2/image-to-video",
+        image=Image.REQUIRED,
+        images=ImageLimits(bytes_max=8_000_000, first_only=True),
+    ),
 )
 
 _USUAL = FieldNames(
@@ -107,7 +134,10 @@ _NAMES: tuple[tuple[str, FieldNames], ...] = (
         replace(_USUAL, image="first_frame_url", last_frame="last_frame_url"),
     ),
     (r"/kling-video/(v1\.6|v2\.1|v2\.5-turbo)/", replace(_USUAL, last_frame="tail_image_url")),
-    (r"/kling-video/(v3/|o3/\w+/reference-to-video)", replace(_USUAL, image="start_image_url")),
+    (
+        r"/kling-video/(v[34]/|o1/standard/image-to-video|o3/\w+/reference-to-video)",
+        replace(_USUAL, image="start_image_url"),
+    ),
 )
 
 Seconds = Callable[[str], object]

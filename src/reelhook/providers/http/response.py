@@ -1,10 +1,12 @@
 """A provider's response, read to its end, and the reading of its JSON."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ssl import SSLError
 
-from aiohttp import ClientError
+from aiohttp import ClientConnectorError, ClientError
 from pydantic_core import from_json
 
 from reelhook.guard.certificates import distrust
@@ -112,7 +114,19 @@ class ProviderResponse:
 
 
 def error_description(error: BaseException) -> str:
-    """Return a description for a log, since time-outs and some resets have no message."""
+    """Return a description for people: the server and the reason, if nothing connected to it.
+
+    Time-outs and some resets have no message; then it is the name of the error.
+    """
     if (distrusted := distrust(error)) is not None:
         return f"its certificate {distrusted}"
+    if isinstance(error, ClientConnectorError) and not isinstance(error.os_error, SSLError):
+        return f"{error.host}:{error.port}: {_reason(error.os_error)}"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _reason(error: OSError) -> str:
+    # asyncio repeats the address in place of the reason. Errors of name resolution are below 0.
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)

@@ -25,6 +25,8 @@ _STATUS_COLUMNS = (
     "archive_paused_since",
     "archive_pause_cause",
     "archive_pause_message",
+    "files_refused_since",
+    "files_response",
 )
 """The columns of `AccountStatus`, in its order."""
 
@@ -68,6 +70,7 @@ def save_status(
             account_status.unauthorized_since,
             account_status.stretched_since,
             *_pause_values(account_status.archive),
+            *_waiting_values(account_status.files),
         ),
     )
 
@@ -90,7 +93,7 @@ def records() -> Operation[dict[str, AccountRecord]]:
 
 def _status_of(values: Sequence[Any]) -> AccountStatus:
     unauthorized, stretched, reads_until, creates_until, *waiting = values
-    creates, reads, pause = waiting[:2], waiting[2:4], waiting[6:]
+    creates, reads, pause, files = waiting[:2], waiting[2:4], waiting[6:9], waiting[9:]
     unauthorized_since, stretched_since = waiting[4:6]
     return AccountStatus(
         unauthorized,
@@ -102,6 +105,7 @@ def _status_of(values: Sequence[Any]) -> AccountStatus:
         unauthorized_since,
         stretched_since,
         _pause_of(*pause),
+        _waiting_of(*files),
     )
 
 

@@ -9,12 +9,13 @@ from reelhook.storage.operations import archive, event_writes, late_checks
 from reelhook.storage.operations.delivery_writes import add_body
 from reelhook.storage.operations.endpoint_wakeups import wake
 from reelhook.storage.operations.leases import holds
-from reelhook.storage.operations.rows import events_of, state_of
+from reelhook.storage.operations.rows import events_of, state_writer
 
 _WRITTEN = (
     *("id", "version", "sequence", "recovered_at", "content_url", "content_expires_at"),
     *("charged_amount", "charged_unit", "updated_at"),
 )
+_written_of = state_writer(_WRITTEN)
 _ENDED = (
     " WHERE id = ?1 AND version = ?2 AND deleted_at IS NULL"
     " AND status IN ('completed', 'failed', 'canceled')"
@@ -49,7 +50,7 @@ def record(
         return False
     if file is not None and not (yield from archive.record(file)):
         return False
-    yield Statement(_UPDATE, state_of(job, _WRITTEN))
+    yield Statement(_UPDATE, _written_of(job))
     for event in change.events:
         if event.kind is EventKind.RECOVERED:
             yield from archive.enroll(job)

@@ -11,7 +11,7 @@ from reelhook.ports import Lease, StoredJob
 from reelhook.storage.operation import Operation, Statement, concurrently, query
 from reelhook.storage.operations.leases import holds
 from reelhook.storage.operations.ownership import of_project
-from reelhook.storage.operations.removal import is_kept
+from reelhook.storage.operations.removal import is_kept, later
 from reelhook.storage.operations.rows import STORED_JOB, stored_job_of
 
 _COLUMNS = tuple(field.name for field in fields(ArchivedFile))
@@ -23,10 +23,15 @@ _INSERT = (
     f"INSERT INTO archive ({FILE}) VALUES ({', '.join(f'?{n + 1}' for n in range(len(_COLUMNS)))})"
     " ON CONFLICT (job_id) DO NOTHING"
 )
+# The key of an upload that has begun stays, so that its object is found if nothing is recorded.
 _UPDATE = (
     "UPDATE archive SET "
-    + ", ".join(f"{name} = ?{number}" for number, name in enumerate(_COLUMNS, 1) if number > 1)
-    + " WHERE job_id = ?1 AND state = 'waiting' RETURNING 1"
+    + ", ".join(
+        f"{name} = coalesce(?{number}, key)" if name == "key" else f"{name} = ?{number}"
+        for number, name in enumerate(_COLUMNS, 1)
+        if number > 1
+    )
+    + " WHERE job_id = ?1 AND state = 'waiting' RETURNING key"
 )
 _DUE = (
     f"SELECT {FILE} FROM archive WHERE account = ?1 AND state = 'waiting' AND due_at <= ?2"
@@ -111,10 +116,12 @@ def record(file: ArchivedFile, lease: Lease | None = None) -> Operation[bool]:
     """Write the state of a file that still waits. Return False if it no longer does."""
     if not (yield from holds(lease)):
         return False
-    written = bool((yield Statement(_UPDATE, _values(file))))
-    if written and file.key is not None:
-        yield is_kept(file.key)
-    return written
+    written = yield Statement(_UPDATE, _values(file))
+    if written and file.state is FileState.STORED:
+        yield is_kept(file.key or "")
+    elif written and written[0][0] is not None and file.state is FileState.LOST:
+        yield from later([written[0][0]], 0)
+    return bool(written)
 
 
 def without_poster(limit: int) -> Operation[list[ArchivedFile]]:

@@ -70,8 +70,9 @@ def delivery(delivery_id: int, *, project: str | None = None) -> Operation[Store
 def attempts(delivery_id: int, limit: int) -> Operation[list[Attempt]]:
     """Return a delivery's attempts and those of its resends, newest first."""
     rows = yield Statement(
-        f"SELECT {_ATTEMPT} FROM attempts a WHERE a.delivery_id = ?1 OR a.delivery_id IN"
-        " (SELECT id FROM deliveries WHERE resend_of = ?1) ORDER BY a.id DESC LIMIT ?2",
+        # With an OR in place of the UNION, PostgreSQL reads all attempts from the newest on.
+        f"SELECT {_ATTEMPT} FROM attempts a WHERE a.delivery_id IN (SELECT CAST(?1 AS BIGINT)"
+        " UNION ALL SELECT id FROM deliveries WHERE resend_of = ?1) ORDER BY a.id DESC LIMIT ?2",
         (delivery_id, limit),
     )
     return [_attempt(row) for row in rows]

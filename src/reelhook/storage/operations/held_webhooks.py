@@ -18,7 +18,7 @@ EXHAUSTED_READ = 200
 """The number of deliveries that are read which failed at every attempt."""
 FAILED_READ = 1000
 """The number of failed events among which those are searched that were their delivery's last."""
-_RECEIVER = "e.id, e.url, e.disabled, e.disabled_at, e.failing_since, e.probe_due_at"
+_RECEIVER = "e.id, e.url, e.disabled, e.disabled_at, e.failing_since, e.probe_due_at, e.description"
 _ATTEMPT = "a.http_status, a.error, a.detail"
 _LAST_ATTEMPT = (
     "LEFT JOIN attempts a ON a.id = (SELECT max(l.id) FROM attempts l WHERE l.delivery_id = d.id)"
@@ -59,10 +59,13 @@ JOIN deliveries d ON d.id = f.delivery_id AND d.outcome = 'exhausted' AND d.due_
 JOIN endpoints e ON e.id = d.endpoint_id AND e.deleted_at IS NULL
 WHERE (CAST(?1 AS TEXT) IS NULL OR e.project = ?1) ORDER BY f.at DESC LIMIT ?3
 """
+_HELD = "(d.due_at IS NOT NULL OR d.outcome = 'exhausted')"
+ANY_OF_JOB = f"EXISTS (SELECT 1 FROM deliveries d WHERE d.job_id = jobs.id AND {_HELD})"
+"""True if a webhook of the job in this row waits or has failed."""
 _OF_JOB = f"""
 SELECT {_WEBHOOK}, {_ATTEMPT}, {_FAILED_AT}, {_RECEIVER}
 FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id {_LAST_ATTEMPT}
-WHERE d.job_id = ?1 AND (d.due_at IS NOT NULL OR d.outcome = 'exhausted') ORDER BY d.id
+WHERE d.job_id = ?1 AND {_HELD} ORDER BY d.id
 """
 _ATTEMPT_AT, _FAILED_AT_AT, _RECEIVER_AT = 5, 8, 9
 
@@ -109,9 +112,16 @@ def _held_receiver(row: Row, waiting: Sequence[Row]) -> HeldReceiver:
 
 
 def _receiver(row: Sequence[Any]) -> HeldEndpoint:
-    endpoint_id, url, disabled, disabled_at, failing_since, probe_due_at = row
-    why = None if disabled is None else Disabled(disabled)
-    return HeldEndpoint(endpoint_id, shown_url(url), why, disabled_at, failing_since, probe_due_at)
+    endpoint_id, url, disabled, disabled_at, failing_since, probe_due_at, description = row
+    return HeldEndpoint(
+        endpoint_id,
+        shown_url(url),
+        None if disabled is None else Disabled(disabled),
+        disabled_at,
+        failing_since,
+        probe_due_at,
+        description,
+    )
 
 
 def _webhook(row: Row, receiver: HeldEndpoint, failed_at: int | None = None) -> HeldWebhook:

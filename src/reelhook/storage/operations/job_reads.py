@@ -11,6 +11,7 @@ from reelhook.domain.event import Instant
 from reelhook.domain.job import Job, Status
 from reelhook.ports import SCANNED_MAX, JobFilter, JobPage, StoredEvent, StoredJob
 from reelhook.storage.operation import Operation, Statement, concurrently, query
+from reelhook.storage.operations.held_webhooks import ANY_OF_JOB
 from reelhook.storage.operations.ownership import of_project
 from reelhook.storage.operations.rows import (
     LISTED_JOB,
@@ -26,12 +27,13 @@ def job(job_id: str, project: str | None = None) -> Operation[StoredJob]:
     """Return one job. Raises `JobNotFoundError`."""
     owned, owner = of_project(project, 2)
     rows = yield Statement(
-        f"SELECT {STORED_JOB} FROM jobs WHERE id = ?1 AND deleted_at IS NULL{owned}",
+        f"SELECT {STORED_JOB}, {ANY_OF_JOB} FROM jobs WHERE id = ?1 AND deleted_at IS NULL{owned}",
         (job_id, *owner),
     )
     if not rows:
         raise JobNotFoundError(job_id)
-    return stored_job_of(rows[0])
+    *row, held = rows[0]
+    return stored_job_of(row, webhooks_held=bool(held))
 
 
 class _Where:

@@ -53,6 +53,7 @@ from reelhook.storage.operations.rows import (
     job_of,
     request_of,
     state_of,
+    state_writer,
 )
 
 _NEW_COLUMNS = (*STATE_COLUMNS, *REQUEST_COLUMNS, "webhook_url")
@@ -71,6 +72,7 @@ _NUMBER = {
     )
 }
 _WRITTEN = [(name, number) for name, number in _NUMBER.items() if name not in {"id", "version"}]
+_changed_state_of = state_writer(_NUMBER)
 _LEASE, _EPOCH = len(_NUMBER) + 1, len(_NUMBER) + 2
 
 # The version fences off lost updates, the epoch a worker that has lost its lease; in both cases the
@@ -218,7 +220,7 @@ def record(changes: Sequence[Change], lease: Lease | None) -> Operation[list[str
 
 def _record_one(change: Change, lease: Lease | None) -> Operation[bool]:
     fence = (lease.id, lease.epoch) if lease else (None, None)
-    if not (yield Statement(_UPDATE, (*state_of(change.job, _NUMBER), *fence))):
+    if not (yield Statement(_UPDATE, (*_changed_state_of(change.job), *fence))):
         return False
     if change.audit is not None:
         yield from audit.add(change.audit)

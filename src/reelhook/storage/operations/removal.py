@@ -11,8 +11,8 @@ from reelhook.domain.event import Instant
 from reelhook.domain.keeping import ExcessFile, FileLimits
 from reelhook.storage.operation import Operation, Row, Statement, StatementBatch
 
-POSTER_MILLISECONDS = 3600 * 1000
-"""The time for which a poster may still be being made of a file that was removed."""
+WRITING_MILLISECONDS = 3600 * 1000
+"""The time for which an object of a file that was removed may still be being written."""
 _SIZE = "coalesce(size, 0) + coalesce(poster_size, 0)"
 _EXCESS = f"job_id, project, {_SIZE}, stored_at"
 _AGED = (
@@ -37,7 +37,7 @@ _QUEUE_AT = (
     " ON CONFLICT (key) DO UPDATE SET due_at = excluded.due_at"
 )
 _OBJECTS = (
-    "SELECT job_id, key, poster_key, poster_state FROM archive WHERE state = 'stored'"
+    "SELECT job_id, state, key, poster_key, poster_state FROM archive WHERE key IS NOT NULL"
     " AND job_id IN ({}) ORDER BY job_id /*pg FOR UPDATE */"
 )
 _REMOVE = (
@@ -114,10 +114,15 @@ def release(job_ids: Sequence[str], now: Instant) -> Operation[None]:
         return
     places = ", ".join(f"?{number}" for number in range(1, len(job_ids) + 1))
     queued: list[tuple[str, Instant]] = []
-    for job_id, key, poster, state in (yield Statement(_OBJECTS.format(places), job_ids)):
-        queued += [(one, now) for one in (key, poster) if one is not None]
-        if state == PosterState.WAITING.value:
-            queued.append((poster_key(job_id), now + POSTER_MILLISECONDS))
+    written_by = now + WRITING_MILLISECONDS
+    for job_id, state, key, poster, poster_state in (
+        yield Statement(_OBJECTS.format(places), job_ids)
+    ):
+        queued.append((key, now if state == FileState.STORED.value else written_by))
+        if poster is not None:
+            queued.append((poster, now))
+        if poster_state == PosterState.WAITING.value:
+            queued.append((poster_key(job_id), written_by))
     if queued:
         yield StatementBatch(tuple(Statement(_QUEUE, one) for one in queued))
 

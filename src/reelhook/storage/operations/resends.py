@@ -13,7 +13,7 @@ from reelhook.domain.errors import (
     UnknownEventError,
 )
 from reelhook.domain.event import EventKind, Instant
-from reelhook.ports import Lease, Resend
+from reelhook.ports import FailedEvents, Lease, Resend
 from reelhook.storage.operation import Operation, Statement
 from reelhook.storage.operations import audit as trail
 from reelhook.storage.operations.delivery_log import delivery
@@ -21,6 +21,8 @@ from reelhook.storage.operations.endpoint_wakeups import wake
 from reelhook.storage.operations.leases import holds
 from reelhook.storage.operations.rows import DELIVERY, delivery_of
 
+FAILED_COUNTED = 10_000
+"""The number of failed events among which those of one endpoint are counted: the newest."""
 _RESEND = "id, since, until, endpoint_id, resent, finished_at, project"
 # Events that failed, were not sent again yet, and whose endpoint still exists. Another process may
 # be resending a single one of them.
@@ -31,6 +33,17 @@ WHERE u.fate = 'exhausted' AND u.resent_by IS NULL AND u.at BETWEEN ?1 AND ?2
   AND (CAST(?3 AS TEXT) IS NULL OR d.endpoint_id = ?3)
   AND (CAST(?5 AS TEXT) IS NULL OR e.project = ?5)
 ORDER BY u.at, u.delivery_id, u.sequence LIMIT ?4 /*pg FOR UPDATE OF u */
+"""
+_COUNTED = f"""
+WITH failed AS (SELECT delivery_id, sequence FROM undelivered
+  WHERE fate = 'exhausted' AND resent_by IS NULL AND at BETWEEN ?1 AND ?2
+  ORDER BY at DESC LIMIT {FAILED_COUNTED})
+SELECT (SELECT count(*) FROM (
+    SELECT DISTINCT coalesce(d.resend_of, d.id), f.sequence FROM failed f
+    JOIN deliveries d ON d.id = f.delivery_id
+    JOIN endpoints e ON e.id = d.endpoint_id AND e.deleted_at IS NULL
+    WHERE d.endpoint_id = ?3 AND (CAST(?4 AS TEXT) IS NULL OR e.project = ?4)) AS counted),
+  (SELECT count(*) FROM failed)
 """
 _ADD = """
 INSERT INTO deliveries
@@ -128,6 +141,15 @@ def _repeat(known: Delivery, sequence: int, now: Instant) -> Operation[int | Non
         return None
     yield Statement(_MARK, (first, sequence, rows[0][0]))
     return int(rows[0][0])
+
+
+def count_failed(
+    endpoint_id: str, since: Instant, until: Instant, *, project: str | None = None
+) -> Operation[FailedEvents]:
+    """Count the events that a run over this period would send to an endpoint again."""
+    rows = yield Statement(_COUNTED, (since, until, endpoint_id, project))
+    [(count, read)] = rows
+    return FailedEvents(count, more=read == FAILED_COUNTED)
 
 
 def start(resend: Resend, audit: AuditEntry | None = None) -> Operation[None]:

@@ -93,7 +93,9 @@ def jobs(position: Position, ended_before: Instant, waiting_before: Instant) -> 
     if doomed:
         yield from _spend_reserved(doomed)
         kept = {row[0] for row in rows if row[4]}
-        yield from _remove([job_id for job_id in doomed if job_id not in kept])
+        removed = [job_id for job_id in doomed if job_id not in kept]
+        yield from removal.release(removed, ended_before)
+        yield from _remove(removed)
         yield from _forget_history([job_id for job_id in doomed if job_id in kept])
     at_end = passed == len(rows) < JOBS_SCANNED
     return Removal(len(doomed), None if at_end else _after(rows[:passed]))

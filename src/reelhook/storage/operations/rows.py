@@ -1,8 +1,9 @@
 """Conversion between rows and domain values: the only module that knows the order of columns."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
+from operator import attrgetter
 from sys import intern
 from typing import Any
 
@@ -102,6 +103,10 @@ _FLAGS = [
 _OPTIONAL_FLAG = STATE_COLUMNS[3:].index("stopped")
 _SECONDS = STATE_COLUMNS[3:].index("content_expires_at")
 """The only time that is stored in seconds."""
+_STORED_FORMS: Mapping[str, Callable[[Any], Any]] = {
+    "status": attrgetter("value"),
+    "content_expires_at": lambda at: None if at is None else at // 1000,
+}
 _REQUEST = slice(len(STATE_COLUMNS), len(STATE_COLUMNS) + len(REQUEST_COLUMNS))
 
 
@@ -118,15 +123,23 @@ def job_of(row: Sequence[Any]) -> Job:
     return Job(job_id, intern(account), _STATUS[status], *rest)
 
 
-def state_of(job: Job, columns: Iterable[str] = STATE_COLUMNS) -> tuple[Any, ...]:
-    """Write `STATE`, or only the given columns of it."""
-    return tuple(_state_value(name, getattr(job, name)) for name in columns)
+def state_writer(columns: Iterable[str] = STATE_COLUMNS) -> Callable[[Job], list[Any]]:
+    """Return a function that writes these columns of `STATE`."""
+    names = tuple(columns)
+    read = attrgetter(*names)
+    stored = [(names.index(name), form) for name, form in _STORED_FORMS.items() if name in names]
+
+    def state(job: Job) -> list[Any]:
+        values = list(read(job))
+        for index, form in stored:
+            values[index] = form(values[index])
+        return values
+
+    return state
 
 
-def _state_value(name: str, value: Any) -> Any:
-    if name == "content_expires_at" and value is not None:
-        return value // 1000
-    return value.value if isinstance(value, Status) else value
+state_of = state_writer()
+"""Writes `STATE`."""
 
 
 def request_of(request: VideoRequest) -> tuple[Any, ...]:
@@ -169,7 +182,7 @@ def media_of_request(request: VideoRequest) -> tuple[Any, ...]:
     return tuple(written[name] for name in MEDIA_COLUMNS)
 
 
-def stored_job_of(row: Sequence[Any]) -> StoredJob:
+def stored_job_of(row: Sequence[Any], *, webhooks_held: bool = True) -> StoredJob:
     """Read `STORED_JOB`."""
     job = job_of(row)
     return StoredJob(
@@ -177,6 +190,7 @@ def stored_job_of(row: Sequence[Any]) -> StoredJob:
         request=_request_of(job.model, row[_REQUEST]),
         webhook_url=row[_REQUEST.stop],
         checked_at=_checked_at(job, *row[_REQUEST.stop + 1 :]),
+        webhooks_held=webhooks_held,
     )
 
 

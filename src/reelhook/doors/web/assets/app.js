@@ -153,10 +153,16 @@
     document.body.append(source);
     htmx.process(source);
   };
+  const disconnect = () => {
+    // An element that is only removed keeps its stream until the next message.
+    source.removeAttribute("hx-sse:connect");
+    htmx.process(source, true);
+    source.remove();
+  };
   const pause = () => {
     if (!main.dataset.live || !window.htmx) return;
     paused = !paused;
-    if (paused) { source.remove(); clearInterval(polling); polling = null; say("paused", "paused (p)"); }
+    if (paused) { disconnect(); clearInterval(polling); polling = null; say("paused", "paused (p)"); }
     else connect();
   };
   const poll = () => {
@@ -176,7 +182,8 @@
       say("live", "live");
     });
     const lost = (status) => {
-      if (status === 401) { location.reload(); return; }
+      // The page itself says what has happened: the session is over, or what it shows is gone.
+      if (status === 401 || status === 404) { location.reload(); return; }
       failures += 1;
       lostAt = lostAt || clock();
       if (!polling) say("lost", `reconnecting since ${lostAt}`);
@@ -188,7 +195,7 @@
       document.addEventListener(name, (event) => {
         if (event.target !== source) return;
         lost(event.detail.ctx?.response?.status);
-        source.remove();
+        disconnect();
         setTimeout(() => paused || connect(), Math.min(1000 * 2 ** failures, 10000));
       });
     }
@@ -202,5 +209,6 @@
 
   revealed();
   selection();
-  live();
+  // After htmx has looked through the page: else it finds the stream's element too, and opens two.
+  setTimeout(live);
 })();

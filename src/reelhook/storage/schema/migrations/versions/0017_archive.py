@@ -65,6 +65,9 @@ def upgrade() -> None:
     op.add_column("accounts", sa.Column("archive_paused_since", sa.BigInteger))
     op.add_column("accounts", sa.Column("archive_pause_cause", sa.Text))
     op.add_column("accounts", sa.Column("archive_pause_message", sa.Text))
+    # Since when, and why, the files of requests can't be fetched or kept.
+    op.add_column("accounts", sa.Column("files_refused_since", sa.BigInteger))
+    op.add_column("accounts", sa.Column("files_response", sa.Text))
 
 
 def _create_archive() -> None:
@@ -162,6 +165,8 @@ def downgrade() -> None:
     """
     _end_jobs_that_need_others()
     op.drop_column("endpoints", "after_end_events")
+    op.drop_column("accounts", "files_response")
+    op.drop_column("accounts", "files_refused_since")
     op.drop_column("accounts", "archive_pause_message")
     op.drop_column("accounts", "archive_pause_cause")
     op.drop_column("accounts", "archive_paused_since")
