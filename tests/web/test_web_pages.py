@@ -204,6 +204,10 @@ async def test_an_unknown_job_is_a_page_and_a_404(stage: Stage) -> None:
         'href="/webhooks">To the webhooks'
         in (await stage.visitors["operator"].get("/webhooks/ep_unknown")).body.decode()
     )
+    refused = await stage.visitors["read"].get("/keys")
+    assert (refused.status, b"Log in with another key" in refused.body) == (403, True)
+    foreign = await stage.visitors["operator"].post("/keys", {}, origin="http://other.example")
+    assert (foreign.status, b"another key" in foreign.body) == (403, False)
     # A program still gets JSON.
     assert (await stage.server.get("/nowhere")).json()["code"] == "not_found"
 

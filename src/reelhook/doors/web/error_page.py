@@ -34,7 +34,7 @@ _WAYS = {
     "endpoint_not_found": (_GONE, "webhooks", "To the webhooks"),
     "key_not_found": (_GONE, "keys", "To the keys"),
     "not_found": ("Look at the address, or go on from the overview.", "", "To the overview"),
-    "forbidden": ("Log in with another key to do this.", "", "To the overview"),
+    "scope_missing": ("Log in with another key to do this.", "", "To the overview"),
 }
 _NO_WAY = ("", "", "To the overview")
 # SameSite=Strict keeps the cookie back when another site's link is followed. Our own page, which
