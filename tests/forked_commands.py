@@ -13,6 +13,7 @@ import os
 import pkgutil
 import random
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -101,6 +102,7 @@ def _loaded() -> tuple[str, "subprocess.Popen[bytes]"]:
         assert told.readline() == b"ready\n"
     # It ends with this process, however that ends: its input does.
     atexit.register(process.communicate)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return address, process
 
 
