@@ -16,7 +16,6 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -26,7 +25,7 @@ from typing import Any
 
 from bench.bare_client import Check, Connection, rate, request
 from bench.figures import Figures
-from bench.processes import REELHOOK, Server, free_port
+from bench.processes import Server, free_port
 from bench.stage import RESULTS, until
 
 RETRIEVE_RATIO_MIN = 12.0
@@ -147,12 +146,6 @@ async def started(server: Server) -> AsyncIterator[Server]:
         server.close()
 
 
-def migrate(server: Server) -> None:
-    """Make the database, as before an upgrade: a process that did this itself holds 22 MiB more."""
-    command = [str(REELHOOK), "migrate", "--all"]
-    subprocess.run(command, env=server.environment, check=True, stdout=subprocess.DEVNULL)
-
-
 def litellm(folder: Path, upstream: str) -> Server:
     """Return LiteLLM's proxy, with one worker and as little logging as it has."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -188,7 +181,6 @@ async def doors(folder: Path) -> AsyncIterator[tuple[Own, Door]]:
             "REELHOOK_API_KEY": KEY,
         }
         own = Server(folder / "reelhook", environment)
-        migrate(own)
         async with started(own), started(litellm(folder / "litellm", upstream.url)) as other:
             scopes = ["submit", "operate"]
             made = await Door(own, KEY).post("/api/keys", name="bench", scopes=scopes)

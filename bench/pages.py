@@ -126,7 +126,7 @@ async def read_all(settings: Settings, jobs: int) -> dict[str, list[float]]:
         bootstrap.server(settings, simulator_url=simulated.root_url) as server,
         aiohttp.ClientSession(server.url, headers=HTML) as session,
     ):
-        await asyncio.to_thread(warm_up, server.hook.asgi)  # as `serve` does
+        await asyncio.to_thread(warm_up)  # as `serve` does
         await asyncio.sleep(3)
         for turn in range(TURNS):
             for name, path in pages(jobs).items():

@@ -157,7 +157,7 @@ def _build_commands_once() -> None:
     """Make Typer's commands here, and load what prints: most of what a short command takes."""
     app = importlib.import_module("reelhook.cli.app")
     built = importlib.import_module("typer.main").get_command(app.build())
-    vars(app)["build"] = lambda: built
+    vars(app)["build"] = lambda **_: built
     with redirect_stdout(io.StringIO()):
         built.main(["--help"], standalone_mode=False)
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from cli_programs import reelhook
+from cli_programs import on_terminal, reelhook
 
 from reelhook.config import Settings
 
@@ -47,3 +47,17 @@ def test_a_wrong_answer_writes_nothing(tmp_path: Path) -> None:
     assert done.code == 1
     assert "WEBHOOK_URL is not a URL" in done.err
     assert not (tmp_path / ".env").exists()
+
+
+def test_a_question_without_an_answer_writes_nothing_and_says_so(tmp_path: Path) -> None:
+    done = reelhook("init", directory=tmp_path, stdin="fal\n")
+    assert done.code == 1
+    assert "got no answer, so nothing was done" in done.err
+    assert "Traceback" not in done.err
+    assert not (tmp_path / ".env").exists()
+
+
+def test_ctrl_c_at_a_question_ends_without_a_traceback(tmp_path: Path) -> None:
+    code, shown = on_terminal("init", directory=tmp_path, until="1/4")
+    assert code == 130
+    assert "Traceback" not in shown

@@ -114,7 +114,7 @@ def test_keys_and_headers_are_secrets(tmp_path: Path) -> None:
             '[accounts.one]\nprovider = "xai"\nkye = "hunter2"\n',
             "kye is not known here; correct its name",
         ),
-        ('[accounts."Not a name"]\nprovider = "xai"\n', "Not a name"),
+        ('[accounts."Not a name"]\nprovider = "xai"\n', "Not a name must be 1 to 64 small"),
         ('[accounts.one]\nprovider = "xai"\nweight = -1\n', "weight"),
         ('[accounts.one]\nprovider = "xai"\njobs_max = 0\n', "jobs_max"),
         ('[accounts.one]\nprovider = "fal"\nresubmit_forgotten = true\n', "others charge"),

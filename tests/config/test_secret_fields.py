@@ -24,7 +24,7 @@ PUBLIC = {
     # An idempotency key opens nothing.
     "IdempotencyKey.key",
     # Names of files in the archive.
-    *("ArchivedFile.key", "ArchivedFile.poster_key", "ObjectInfo.key", "Target.key"),
+    *("ArchivedFile.key", "ArchivedFile.poster_key", "ObjectInfo.key", "TargetObject.key"),
     "ObjectFinding.key",
     "ArchivedObject.key",
     # Addresses of servers and of this program.

@@ -61,12 +61,16 @@ async def test_a_place_that_hangs_delays_a_start_by_a_few_seconds_at_most(
 ) -> None:
     assert start.START_SECONDS_MAX <= 5
     monkeypatch.setattr(start, "START_SECONDS_MAX", 0.05)
-    hanging = await asyncio.start_server(lambda *_: asyncio.Event().wait(), "127.0.0.1", 0)
+    clients: list[asyncio.StreamWriter] = []
+    hanging = await asyncio.start_server(lambda _, writer: clients.append(writer), "127.0.0.1", 0)
     async with hanging:
         point_at(f"http://127.0.0.1:{hanging.sockets[0].getsockname()[1]}", monkeypatch)
         with capture_logs() as logs:
             assert await open_objects(at("s3://videos/prefix", tmp_path)) is not None
     assert "did not respond within 0.05 s" in logs[0]["reason"]
+    for client in clients:
+        client.close()
+        await client.wait_closed()
 
 
 async def test_the_default_is_a_folder_in_the_data_directory(tmp_path: Path) -> None:

@@ -95,8 +95,12 @@ async def test_a_job_that_is_not_completed_is_refused_before_anything_is_stored(
         with pytest.raises(JobNotFinishedError) as caught:
             await engine.submit("a fox", image="job:job_2")
         assert (caught.value.code, caught.value.field) == ("job_not_finished", "image")
+        assert "wait until it is completed" in caught.value.message
+        await engine.gateway.jobs.cancel(OPERATOR, "job_2", force=True)
+        with pytest.raises(JobNotFinishedError, match="is canceled; name another job"):
+            await engine.submit("a fox", image="job:job_2")
         with pytest.raises(UnknownSourceJobError):
-            await engine.submit("a fox", last_frame="job:job_3")
+            await engine.submit("a fox", image="job:job_3")
         assert len(await engine.jobs()) == 2
 
 

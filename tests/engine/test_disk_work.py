@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import tempfile
 import threading
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +16,7 @@ import pytest
 from engine_stage import until
 from image_hosts import fetcher, image_host
 
+from reelhook.core.disk_threads import DiskThreads
 from reelhook.core.offload import open_on_disk
 from reelhook.engine.archive.local_copy import write_all
 from reelhook.engine.archive.spool import THREADS, Spool
@@ -164,3 +168,41 @@ def some_of(reader: int) -> bytes:
         return os.read(reader, 64 * 1024)
     except BlockingIOError:
         return b""
+
+
+def test_a_disk_that_hangs_keeps_no_process_from_ending(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "slow")
+    program = (
+        "import sys\n"
+        "from reelhook.core.disk_threads import DiskThreads\n"
+        "threads = DiskThreads(1, 'disk')\n"
+        "threads.submit(open, sys.argv[1])\n"
+        "print('ends')\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "slow")]
+    ended = subprocess.run(command, capture_output=True, timeout=30, check=True)
+    assert ended.stdout == b"ends\n"
+
+
+def test_threads_are_started_up_to_their_number_and_end_with_their_owner() -> None:
+    threads, gate = DiskThreads(3, "one-disk"), threading.Event()
+    results = [threads.submit(gate.wait) for _ in range(5)]
+    assert alive("one-disk") == 3
+    gate.set()
+    assert all(one.result(timeout=10) for one in results)
+    for _ in range(20):
+        assert threads.submit(lambda: 7).result(timeout=10) == 7
+    with pytest.raises(ValueError, match="seven"):
+        threads.submit(int, "seven").result(timeout=10)
+    assert alive("one-disk") == 3
+    threads.shutdown()
+    with pytest.raises(RuntimeError):
+        threads.submit(lambda: 7)
+    end = time.monotonic() + 10
+    while alive("one-disk") and time.monotonic() < end:
+        time.sleep(0.01)
+    assert alive("one-disk") == 0
+
+
+def alive(name: str) -> int:
+    return sum(one.name.startswith(name) for one in threading.enumerate())

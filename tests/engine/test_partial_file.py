@@ -60,3 +60,34 @@ def test_torn_notes_start_the_download_over(tmp_path: Path, torn: bytes) -> None
     assert file.whole() is None
     assert file.resume() == 0
     file.close()
+
+
+def test_a_small_file_that_is_whole_outlives_a_kill(tmp_path: Path) -> None:
+    """It may wait for a slow store, for longer than its provider keeps its copy."""
+    path = tmp_path / "job_1.part"
+    file = PartialFile(path)
+    file.begin(Origin(total=5, content_type="video/mp4"))
+    file.write([b"12345"])
+    whole = file.finish()
+    killed(file)
+    again = PartialFile(path)
+    assert again.whole() == whole
+    again.keep_whole()
+    again.close()
+    later = PartialFile(path)
+    assert later.whole() == whole
+    later.close()
+
+
+def test_a_whole_file_that_a_crash_of_the_machine_changed_is_fetched_again(tmp_path: Path) -> None:
+    path = tmp_path / "job_1.part"
+    file = PartialFile(path)
+    file.begin(Origin(total=5))
+    file.write([b"12345"])
+    file.finish()
+    killed(file)
+    path.write_bytes(b"\0" * 5)
+    again = PartialFile(path)
+    assert again.whole() is None
+    assert again.resume() == 0
+    again.close()

@@ -120,12 +120,7 @@ async def served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **more: Any
 ) -> AsyncIterator[Gateway]:
     HELD.waits, HELD.ended = asyncio.Event(), asyncio.Event()
-    routers = (creates, reads, *app.ROUTERS)
-    api = APIRouter()
-    for router in routers:
-        api.include_router(router)
-    monkeypatch.setattr(app, "ROUTERS", routers)
-    monkeypatch.setattr(app, "_API", api)
+    monkeypatch.setattr(app, "ROUTERS", (creates, reads, *app.ROUTERS))
     async with gateway(tmp_path, **more) as server:
         yield server
 

@@ -201,3 +201,13 @@ async def test_times_are_utc(tmp_path: Path) -> None:
         job = await server.job(await server.submit())
         created = datetime.fromisoformat(job["createdAt"])
         assert abs((created - before).total_seconds()) < 10
+
+
+async def test_a_field_that_is_ignored_is_named_in_a_warning(tmp_path: Path) -> None:
+    ignored = {"webhookURL": "http://127.0.0.1/", "n": 2, "user": None, "aspect_ratio": "16:9"}
+    async with gateway(tmp_path) as server:
+        reply = await server.post("/api/generate", json={"script": "A fox", **ignored})
+        assert reply.json()["warnings"] == [
+            "webhookURL is no field of this request, so it was ignored; did you mean webhookUrl?",
+            "n is no field of this request, so it was ignored",
+        ]

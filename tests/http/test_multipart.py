@@ -39,11 +39,7 @@ async def forms(request: Request) -> Any:
 
 @pytest.fixture
 async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
-    api = APIRouter()
-    for each in (routers := (*app.ROUTERS, router)):
-        api.include_router(each)
-    monkeypatch.setattr(app, "ROUTERS", routers)
-    monkeypatch.setattr(app, "_API", api)
+    monkeypatch.setattr(app, "ROUTERS", (*app.ROUTERS, router))
     async with gateway(tmp_path, api_key=KEY, upload_max_mib=3) as one:
         yield one
 

@@ -26,7 +26,8 @@ from reelhook.domain.report import (
     Unknown,
 )
 from reelhook.domain.request import VideoRequest
-from reelhook.providers.fal.provider import Fal, video_url
+from reelhook.providers.fal.provider import Fal
+from reelhook.providers.fal.result import video_url
 
 APP = "fal-ai/kling-video/o3/pro/text-to-video"
 ONE = "fal-ai/kling-video/requests/764cabcf-b745-4b3e-ae38-1200304cf45b"

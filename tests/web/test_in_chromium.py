@@ -168,6 +168,35 @@ async def test_a_page_has_one_stream_and_none_while_it_is_paused_or_hidden(tmp_p
 
 
 @pytest.mark.skipif("htmx.js" not in assets(), reason="npm was missing at the build")
+async def test_an_update_keeps_open_what_a_person_has_opened(tmp_path: Path) -> None:
+    slow = Faults(queue_seconds=0.1, render_seconds=1000)
+    async with (
+        gateway(tmp_path, slow, api_key=KEY, headers=BEARER) as server,
+        receiver() as client,
+        browser() as one,
+    ):
+        job = await server.submit("A fox", webhookUrl=client.url)
+        await server.job_when(job, "queued")
+        server.time.advance(0.15)
+        await server.job_when(job, "processing")
+        await server.delivery_when("delivered", jobId=job)
+        page = await one.new_page()
+        await log_in(page, server)
+        await page.goto(f"{server.url}/jobs/{job}")
+        await page.click("#deliveries summary")
+        await page.click("#job-events summary >> nth=0")
+        await page.click("summary:has-text('Stop watching')")
+        first = await page.inner_text("#job-events details[open] summary")
+        await page.wait_for_selector("#livestate[data-state=live]")
+        for percent in (20, 40):
+            server.time.advance(200)
+            await page.wait_for_selector(f"#video >> text={percent} %")
+            for opened in ("#actions .confirm", "#deliveries details", "#job-events details"):
+                assert await page.locator(f"{opened}[open]").count() == 1, (percent, opened)
+            assert await page.inner_text("#job-events details[open] summary") == first
+
+
+@pytest.mark.skipif("htmx.js" not in assets(), reason="npm was missing at the build")
 async def test_new_jobs_are_counted_and_do_not_move_the_list(tmp_path: Path) -> None:
     async with gateway(tmp_path, FAST, api_key=KEY, headers=BEARER) as server, browser() as one:
         await server.submit("The first")

@@ -174,6 +174,18 @@ async def test_a_head_without_a_session_leads_to_the_login(stage: Stage) -> None
     assert (reply.status, reply.headers["Location"]) == (303, "/login?next=/jobs")
 
 
+async def test_the_stream_of_a_job_ends_with_the_job(tmp_path: Path) -> None:
+    async with gateway(tmp_path, AT_ONCE) as server, browsing(server) as visitor:
+        job = await server.submit("A fox")
+        await server.job_when(job, "completed")
+        async with visitor.session.get(f"{server.url}/jobs/{job}?live=stream") as stream:
+            assert await stream.content.readline() == b": following\n"
+            assert (await server.delete(f"/api/jobs/{job}")).status == 204
+            async with asyncio.timeout(10):
+                assert b"job-state" in await stream.read()
+        assert (await visitor.get(f"/jobs/{job}?live=stream")).status == 404
+
+
 async def test_texts_of_strangers_are_shown_as_text(stage: Stage) -> None:
     for path in ("/", "/jobs", f"/jobs/{stage.ids['job_id']}", "/webhooks", "/archive"):
         html = (await stage.visitors["operator"].get(path)).body.decode()

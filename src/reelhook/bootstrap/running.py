@@ -25,7 +25,14 @@ async def run_server(
     """Serve until SIGTERM, SIGINT or SIGHUP, then end cleanly within 8 s."""
     raise_soft_limit()
     await _run(
-        server(settings, simulate=simulate, migrate=migrate, work=work, examine=examine_in_child)
+        server(
+            settings,
+            simulate=simulate,
+            migrate=migrate,
+            apart=True,
+            work=work,
+            examine=examine_in_child,
+        )
     )
 
 
@@ -46,7 +53,7 @@ async def _run(program: AbstractAsyncContextManager[object]) -> None:
     async def run_until_stopped() -> None:
         async with program as opened:
             if isinstance(opened, Running):
-                await asyncio.to_thread(warm_up, opened.hook.asgi)
+                await asyncio.to_thread(warm_up)
             _collect_less()
             started.set()
             await stop.wait()

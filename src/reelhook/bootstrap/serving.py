@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import structlog
@@ -27,6 +28,7 @@ from reelhook.doors.compat.functions import Hook
 from reelhook.doors.context import CheckResult
 from reelhook.doors.proxies import BehindProxies
 from reelhook.guard.hosts import local_url
+from reelhook.storage.schema.apart import migrate_apart
 
 log = structlog.get_logger()
 
@@ -46,14 +48,16 @@ async def server(
     simulate: bool = False,
     simulator_url: str | None = None,
     migrate: bool = True,
+    apart: bool = False,
     work: bool = True,
     examine: Callable[[Settings], Awaitable[Sequence[CheckResult]]] | None = None,
 ) -> AsyncIterator[Running]:
     """Serve HTTP until the block ends. Raises `SettingsError`.
 
-    Without `work`, jobs are left to `worker` processes on the same database. With `simulate`, or
-    the URL of a running simulator, only simulated providers are called. `examine` checks the
-    installation for its operator, with the settings as they are once the server listens.
+    With `apart`, a process of its own migrates a SQLite file. Without `work`, jobs are left to
+    `worker` processes on the same database. With `simulate`, or the URL of a running simulator,
+    only simulated providers are called. `examine` checks the installation for its operator, with
+    the settings as they are once the server listens.
     """
     settings.check_for_server(simulate=simulate or simulator_url is not None, work=work)
     await check_exposure(settings, SystemClock().now())
@@ -69,6 +73,8 @@ async def server(
         settings = settings.listening_on(listener.getsockname()[1])
         if simulate:
             simulator_url = (await stack.enter_async_context(simulator())).removesuffix("/v1")
+        if migrate and apart and isinstance(settings.database, Path):
+            await migrate_apart(settings.database)
         hook = await stack.enter_async_context(
             open_program(
                 settings,
@@ -88,15 +94,19 @@ async def server(
         try:
             await http.ready.wait()
             url = local_url(settings.host, settings.port)
-            if simulate and simulator_url is not None:
-                names = ", ".join(account.provider for account in simulated_accounts(simulator_url))
-                log.info(f"Simulated providers: {names}; `reelhook models` lists their models")
-            log.info(f"reelhook listens on {url}", dashboard=f"{url}/", docs=f"{url}/docs")
+            _announce(url, simulator_url if simulate else None)
             yield Running(url, hook)
         finally:
             # Responses end while the loops drain, so that each has most of the 8 s.
             hook.gateway.feed.stop()
             http.stop()
+
+
+def _announce(url: str, simulator_url: str | None) -> None:
+    if simulator_url is not None:
+        names = ", ".join(account.provider for account in simulated_accounts(simulator_url))
+        log.info(f"Simulated providers: {names}; `reelhook models` lists their models")
+    log.info(f"reelhook listens on {url}", dashboard=f"{url}/", docs=f"{url}/docs")
 
 
 def _listener(host: str, port: int) -> socket.socket:

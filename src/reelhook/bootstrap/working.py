@@ -58,10 +58,10 @@ async def working(parts: Components, identity: WorkerIdentity) -> AsyncIterator[
     )
     log.info("Starting Sora API polling service...", emoji="🔍")
     runner.start()
-    await worker.start()
-    interval = round(parts.settings.poll_seconds * 1000)
-    log.info(f"Sora polling service started (interval: {interval}ms)", emoji="✅")
     try:
+        await worker.start()
+        interval = round(parts.settings.poll_seconds * 1000)
+        log.info(f"Sora polling service started (interval: {interval}ms)", emoji="✅")
         yield
     finally:
         await worker.stop()

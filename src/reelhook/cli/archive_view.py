@@ -152,6 +152,6 @@ def show_exported(exported: "Exported", *, as_json: bool) -> None:
     there = f", {exported.skipped:,} were there" if exported.skipped else ""
     lacking = f", {len(failed):,} failed" if failed else ""
     render.say(
-        f"{exported.folder}: {exported.written:,} files written{there}{lacking}; "
+        f"{exported.folder}: {files_text(exported.written)} written{there}{lacking}; "
         f"{gib(exported.size)} with a manifest."
     )

@@ -34,7 +34,8 @@ def backup(
         document = {"file": str(copy.path), "bytes": copy.size, "jobs": copy.jobs}
         render.say(json.dumps(document))
         return
-    render.say(f"{copy.path}: {copy.jobs:,} jobs, {copy.size / _MIB:.1f} MiB, checked.")
+    jobs = "1 job" if copy.jobs == 1 else f"{copy.jobs:,} jobs"
+    render.say(f"{copy.path}: {jobs}, {copy.size / _MIB:.1f} MiB, checked.")
 
 
 def restored(data_dir: DataDir = None, as_json: AsJson = False) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from reelhook.cli.streams import complain, on_terminal, say
 from reelhook.telemetry.lines import printable
 
 if TYPE_CHECKING:
@@ -16,6 +17,21 @@ if TYPE_CHECKING:
 
     from reelhook.cli.client import ApiResponse
 
+__all__ = [
+    "STATUS_STYLES",
+    "complain",
+    "console",
+    "hint",
+    "minute",
+    "on_terminal",
+    "say",
+    "second",
+    "show",
+    "show_fields",
+    "show_table",
+    "status_text",
+    "waiting",
+]
 STATUS_STYLES = {
     "completed": "green",
     "failed": "red",
@@ -23,22 +39,6 @@ STATUS_STYLES = {
     "processing": "cyan",
     "queued": "blue",
 }
-
-
-def say(line: str) -> None:
-    """Print one line to stdout."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-def complain(line: str) -> None:
-    """Print one line to stderr."""
-    sys.stderr.write(f"reelhook: {printable(line)}\n")
-
-
-def on_terminal() -> bool:
-    """Return True if stdout is a terminal."""
-    return sys.stdout.isatty()
 
 
 def console() -> Console:

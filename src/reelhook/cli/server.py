@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from reelhook.cli import render
 from reelhook.cli.error_messages import command_line_message
 from reelhook.cli.options import DataDir
+from reelhook.cli.streams import complain, say
 from reelhook.config import Settings
 from reelhook.domain.encryption import NoEncryptionKeyError, UndecryptableError
 from reelhook.domain.errors import SettingsError
@@ -138,7 +138,7 @@ def _ending_for_good(*kinds: type[SettingsError]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        render.complain(command_line_message(error))
+        complain(command_line_message(error))
         raise typer.Exit(CONFIGURATION_EXIT) from None
 
 
@@ -282,12 +282,12 @@ async def _simulate(faults: Any, host: str, port: int, flavour: Any) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with bootstrap.simulator(faults, host=host, port=port, flavour=flavour) as base_url:
         imitated = f", imitating {flavour.name}" if flavour else ""
-        render.say(f"A simulated provider runs at {base_url}{imitated}; Ctrl-C stops it.")
-        render.say(f"Use it: OPENAI_BASE_URL={base_url} reelhook serve")
-        render.say("Or use another provider's API, with any key:")
+        say(f"A simulated provider runs at {base_url}{imitated}; Ctrl-C stops it.")
+        say(f"Use it: OPENAI_BASE_URL={base_url} reelhook serve")
+        say("Or use another provider's API, with any key:")
         for account in bootstrap.simulated_accounts(base_url.removesuffix("/v1")):
             provider = BUILT_IN[account.provider]
             if not provider.self_hosted:
                 key, url = provider.key_variable, provider.base_url_variable
-                render.say(f"  {key}=any {url}={account.base_url} reelhook serve")
+                say(f"  {key}=any {url}={account.base_url} reelhook serve")
         await stop.wait()

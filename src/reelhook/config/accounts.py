@@ -28,11 +28,11 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     model_validator,
 )
 
+from reelhook.config.forms import formed
 from reelhook.config.network_validators import Networks, Origins
 from reelhook.config.prices import PriceTable, RateEntry, Rates, Tables
 from reelhook.config.validators import BaseUrl, Key, environment_name
@@ -41,13 +41,18 @@ from reelhook.providers.registry import BUILT_IN
 
 WEIGHT_MAX = 1000
 JOBS_MAX = 1_000_000
-_NAME = r"^[a-z0-9][a-z0-9._-]*$"
+Name = Annotated[
+    str,
+    formed(
+        r"[a-z0-9][a-z0-9._-]{0,63}",
+        "1 to 64 small letters, digits, dots, _ and -, a letter or digit first",
+    ),
+]
 _IN_WORDS = {
     "extra_forbidden": "is not known here; correct its name, or remove it",
     "missing": "is required",
 }
 """Words for errors of which pydantic's own message names no remedy."""
-Name = Annotated[str, StringConstraints(pattern=_NAME, max_length=64)]
 
 Value = TypeVar("Value")
 
@@ -191,9 +196,13 @@ def _with_key(account: Credential, environment: Mapping[str, str], path: Path) -
     return _credential({**account.model_dump(), "key": key, "key_variable": None}, path)
 
 
+_NAME_IN_TABLE = "[key]"
+"""The end of the place of a problem with a name; pydantic gives the name before it."""
+
+
 def _sentence(path: Path, error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "an account"
+    place = ".".join(str(part) for part in first["loc"] if part != _NAME_IN_TABLE) or "an account"
     words = _IN_WORDS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
     words = words.replace("Input should be", "must be", 1)
     return f"REELHOOK_ACCOUNTS_FILE: {path}: {place} {words}"

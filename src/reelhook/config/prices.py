@@ -30,6 +30,7 @@ from pydantic import (
     model_validator,
 )
 
+from reelhook.config.forms import formed
 from reelhook.domain.budget import JOBS
 from reelhook.domain.model import Model
 from reelhook.domain.price import Defaults, ModelPrice, Options, Per, Price, PriceLine
@@ -58,10 +59,13 @@ pixels of a video, its price is not known. A client could ask for a dearer one t
 """
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Worth = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Currency = Annotated[str, formed(r"[A-Z]{3}", "three capital letters, such as USD")]
 Unit = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$"),
+    formed(
+        r"[A-Za-z][A-Za-z0-9_-]{0,31}",
+        "1 to 32 letters from A to Z, digits, _ and -, a letter first",
+    ),
     AfterValidator(_unit_of_money),
 ]
 Resolution = Annotated[str, StringConstraints(min_length=1, max_length=32, to_lower=True)]

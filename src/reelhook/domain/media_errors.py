@@ -43,8 +43,9 @@ class JobNotFinishedError(InvalidRequestError):
 
     code = "job_not_finished"
 
-    def __init__(self, field: str, status: str) -> None:
-        super().__init__(field, Problem.JOB_NOT_FINISHED, status=status)
+    def __init__(self, field: str, status: str, *, ended: bool) -> None:
+        problem = Problem.JOB_WITHOUT_VIDEO if ended else Problem.JOB_NOT_FINISHED
+        super().__init__(field, problem, status=status)
 
 
 class VideoOfJobGoneError(InvalidRequestError):

@@ -23,7 +23,9 @@ class Problem(StrEnum):
     OTHER_BYTES = "other_bytes"
     UNKNOWN_UPLOAD = "unknown_upload"
     UNKNOWN_JOB = "unknown_job"
+    NO_MEDIUM = "no_medium"
     JOB_NOT_FINISHED = "job_not_finished"
+    JOB_WITHOUT_VIDEO = "job_without_video"
     VIDEO_OF_JOB_GONE = "video_of_job_gone"
     IMAGE_BYTES = "image_bytes"
     IMAGE_SIDES = "image_sides"
@@ -82,9 +84,16 @@ _SENTENCES: Mapping[Problem, str] = {
         "for a day after its last use"
     ),
     Problem.UNKNOWN_JOB: "{field} must name a job of your project; there is no such job",
+    Problem.NO_MEDIUM: (
+        '{field} must be a text, {{"upload": "upload_..."}} or, for an image or a video, '
+        '{{"job": "job_..."}}'
+    ),
     Problem.JOB_NOT_FINISHED: (
         "{field} must name a completed job, and that one is {status}; wait until it is completed, "
         "or name another job"
+    ),
+    Problem.JOB_WITHOUT_VIDEO: (
+        "{field} must name a completed job, and that one is {status}; name another job"
     ),
     Problem.VIDEO_OF_JOB_GONE: (
         "{field} names a job whose video is gone: {reason}; name another job, or upload the file"

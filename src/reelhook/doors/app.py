@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
@@ -43,7 +43,7 @@ from reelhook.doors.openai import models as openai_models
 from reelhook.doors.openai import refused as openai_refused
 from reelhook.doors.openai import videos as openai_videos
 from reelhook.doors.openai.errors import FORM as OPENAI_FORM
-from reelhook.doors.openapi import describe_guard, serve_document
+from reelhook.doors.openapi import described, serve_document
 from reelhook.doors.policy import DeclaredRoutes, Policy
 from reelhook.doors.vercel import create as vercel_create
 from reelhook.doors.vercel import status as vercel_status
@@ -137,12 +137,6 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-_API = APIRouter(responses=RESPONSES)
-"""Its routes are shared by all applications: FastAPI prepares them once, at the first request."""
-for _router in ROUTERS:
-    _API.include_router(_router)
-
-
 def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
     """Build the application."""
     app = FastAPIOffline(
@@ -156,9 +150,10 @@ def create_app(gateway: Gateway, options: HttpOptions) -> FastAPI:
     app.state.gateway = gateway
     app.state.options = options
     app.state.stream_slots = StreamSlots(options.limits.streams_max)
-    app.router.routes.extend(_API.routes)
+    # Shared by all applications. To include routers would make a second copy of each route.
+    app.router.routes.extend(route for router in ROUTERS for route in router.routes)
     with_key = options.access.api_key is not None or options.access.key_made.known
-    describe_guard(app, routes, with_key=with_key)
+    app.openapi = partial(described, app, routes, RESPONSES, with_key=with_key)  # type: ignore[method-assign] # FastAPI's documented way
     refusals = Refusals()
     forms = ErrorForms(OWN_FORM, ERROR_FORMS, partial(page_form, app))
     install_errors(app, refusals, options.clients, forms)

@@ -117,8 +117,11 @@ _REMEDIES = {
     "literal_error": "must be one of {expected}",
     "list_type": "must be a list",
     "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
+    "file_form": "must have the type url or file, or name a job",
     "string_pattern_mismatch": "must be an id: letters, digits, hyphens and underscores",
     "string_too_long": "must have at most {max_length} characters",
     "bool_type": "must be true or false",
@@ -132,6 +135,8 @@ _REMEDIES = {
     "float_parsing": "must be a number",
     "finite_number": "must be a number",
 }
+_NAME_IN_OBJECT = "[key]"
+"""The end of the place of a problem with a name; pydantic gives the name before it."""
 
 
 def error_response(error: ErrorReply) -> JSONResponse:
@@ -258,13 +263,15 @@ def _sentence(problem: Any) -> tuple[str, str | None]:
         return "The body is not valid JSON; send a JSON object", None
     if not path:
         return "The body must be a JSON object, with Content-Type: application/json", None
-    field = ".".join(path)
+    field = subject = ".".join(path)
+    if path[-1] == _NAME_IN_OBJECT:
+        field = ".".join(path[:-2])
+        subject = f"A name in {field}"
     remedy = _REMEDIES.get(kind)
     if kind == "string_too_short" and problem["ctx"]["min_length"] == 1:
         remedy = "must not be empty"
-    if remedy is None:
-        return f"{field}: {problem['msg']}", field
+    remedy = "has a form that is not allowed" if remedy is None else remedy
     facts = dict(problem.get("ctx", {}))
     if "expected" in facts:  # pydantic quotes each value
         facts["expected"] = facts["expected"].replace("'", "")
-    return f"{field} {remedy.format_map(facts)}", field
+    return f"{subject} {remedy.format_map(facts)}", field

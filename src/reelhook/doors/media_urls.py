@@ -58,7 +58,7 @@ def medium_of(value: Any, field: str, kind: str) -> Any:
     if value.keys() == _UPLOAD:
         return value["upload"]
     if value.keys() not in _OF_JOB or not isinstance(value["job"], str):
-        return value
+        raise InvalidRequestError(field, Problem.NO_MEDIUM)
     if "frame" in value:
         _check_frame(f"{field}.frame", value["frame"], kind)
     return text_of_job(value["job"])

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from reelhook.doors.policy import DeclaredRoutes, Policy
+from reelhook.doors.policy import DeclaredRoutes, Policy, PolicyRoute
 
 _WITHOUT_KEY = frozenset({Policy.OPEN, Policy.CALLBACK})
 _SECONDS = {"description": "Seconds", "schema": {"type": "integer"}}
@@ -29,30 +30,33 @@ _HEADERS: Mapping[str, Any] = {
 }
 
 
-def describe_guard(app: FastAPI, routes: DeclaredRoutes, *, with_key: bool) -> None:
-    """Describe the guard's refusals of each route.
+def described(
+    app: FastAPI, routes: DeclaredRoutes, more: Mapping[int | str, Any], *, with_key: bool
+) -> dict[str, Any]:
+    """Return the document of an application, with the guard's refusals of each route.
 
-    `with_key`: also the key, so that the page of the documentation can send it.
+    `more` are the responses that every route may give. `with_key`: also the key, so that the page
+    of the documentation can send it.
     """
-    described = app.openapi
-
-    def with_guard() -> dict[str, Any]:
-        document = described()
-        for operation, policy in _operations(document, routes):
-            _describe_refusals(operation, policy)
-            if with_key and policy in _WITHOUT_KEY:
-                operation["security"] = []
-        if with_key:
-            schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
-            schemes["key"] = {
-                "type": "http",
-                "scheme": "bearer",
-                "description": "A project's key, or the server's REELHOOK_API_KEY",
-            }
-            document["security"] = [{"key": []}]
-        return document
-
-    app.openapi = with_guard  # type: ignore[method-assign] # FastAPI's documented way
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        routes=[one.documented(more) for one, _ in routes if isinstance(one, PolicyRoute)],
+    )
+    for operation, policy in _operations(document, routes):
+        _describe_refusals(operation, policy)
+        if with_key and policy in _WITHOUT_KEY:
+            operation["security"] = []
+    if with_key:
+        schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+        schemes["key"] = {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A project's key, or the server's REELHOOK_API_KEY",
+        }
+        document["security"] = [{"key": []}]
+    return document
 
 
 def serve_document(app: FastAPI) -> None:

@@ -3,7 +3,7 @@
 A route for holders of a key also declares the scope that the key needs, by `needs`.
 """
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, ClassVar, TypeVar
@@ -51,6 +51,27 @@ class PolicyRoute(APIRoute):
 
     policy: ClassVar[Policy]
     counts_rate: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        responses: dict[int | str, dict[str, Any]] | None = None,
+        **declared: Any,
+    ) -> None:
+        """Declare a route. Its `responses`, other than that of success, are for the document only.
+
+        FastAPI would make a validator of each, which the process would hold without a use.
+        """
+        super().__init__(path, endpoint, **declared)
+        self.responses = responses or {}
+        self._declared = declared
+
+    def documented(self, more: Mapping[int | str, dict[str, Any]]) -> APIRoute:
+        """Return the route for the document, with its responses and `more` of them."""
+        responses = {**more, **self.responses}
+        return APIRoute(self.path, self.endpoint, responses=responses, **self._declared)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of the route's requests, which parses JSON as `JsonRequest` does.

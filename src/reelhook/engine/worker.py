@@ -27,6 +27,7 @@ HAND_OVER_SECONDS = 60.0
 IDLE_POLL_SECONDS = 0.02
 RELEASE_SECONDS = 0.8
 """The time that the store has to release leases. After that they are left to expire."""
+_NO_RESPONSE = f"the database did not respond within {RELEASE_SECONDS:g} s"
 AWAY_SHARE = 0.4
 """The share of the stop time that is reserved for closing an unreachable store."""
 FOREVER_SECONDS = 10 * 365 * 24 * 3600.0
@@ -187,7 +188,7 @@ class Worker:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._store.release(self._identity.worker, [], leaving=True)
         except (*DATABASE_FAILURES, TimeoutError) as error:
-            log.warning("worker.unreleased", error=str(error))
+            log.warning("worker.unreleased", error=str(error) or _NO_RESPONSE)
             return False
         return True
 
@@ -222,7 +223,7 @@ class Worker:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._store.release(self._identity.worker, leases, leaving=False)
         except (*DATABASE_FAILURES, TimeoutError) as error:  # they stay held, or expire
-            log.warning("lease.unreleased", lease=leases[0].id, error=str(error))
+            log.warning("lease.unreleased", lease=leases[0].id, error=str(error) or _NO_RESPONSE)
             for lease in leases:
                 self._leases.undrain(lease)
             return

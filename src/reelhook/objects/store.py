@@ -7,7 +7,6 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store, from_url
 
+from reelhook.core.disk_threads import DiskThreads
 from reelhook.domain.archive_errors import ObjectMissingError, ObjectStoreError
 from reelhook.objects.local_reads import LocalFile
 from reelhook.ports import ObjectBytes, ObjectInfo
@@ -64,7 +64,7 @@ class ObstoreObjects:
         self.name = url
         is_folder = url.startswith("file://")
         self._folder = Path(unquote(urlsplit(url).path)) if is_folder else None
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="objects")
+        self._threads = DiskThreads(THREADS, "objects")
         with _named(url):
             self._store: ObjectStore = (
                 _bucket(url)

@@ -94,7 +94,7 @@ class RequestFiles:
         except JobNotFoundError:
             raise UnknownSourceJobError(field) from None
         if not job.has_video:
-            raise JobNotFinishedError(field, job.status.value)
+            raise JobNotFinishedError(field, job.status.value, ended=job.status.terminal)
         file = await self._store.archived_file(job_id)
         if file is not None and file.state is FileState.REMOVED:
             raise VideoOfJobGoneError(field, REMOVED)

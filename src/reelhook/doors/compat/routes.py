@@ -77,6 +77,7 @@ async def generate(
         title=video.title,
         render_version=version,
         message="The video is being generated; webhooks report its progress.",
+        warnings=body.warnings or None,
     )
 
 

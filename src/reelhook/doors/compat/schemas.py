@@ -1,8 +1,14 @@
 """The bodies that the first client's routes take and return."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    model_validator,
+)
 
 from reelhook.domain.errors import InvalidRequestError
 from reelhook.domain.event import iso, maybe_iso
@@ -20,6 +26,7 @@ from reelhook.domain.request import (
 )
 from reelhook.domain.waiting import Waiting
 from reelhook.doors.fields import ChosenProject, EndpointIds, Schema, Text, documented, is_absent
+from reelhook.doors.ignored_fields import warnings_of
 from reelhook.doors.labels import LabelledBody, LabelledResponse, PriorityName, label_fields
 from reelhook.doors.media_urls import AudioMedium, ImageMedium, VideoMedium
 from reelhook.doors.waiting import MaybeWaiting, maybe_waiting
@@ -27,8 +34,8 @@ from reelhook.gateway import StoredJob
 
 
 def _as_text(value: Any) -> Any:
-    # The API documents `seconds: "4"`, but many clients send 4.
-    if isinstance(value, int) and not isinstance(value, bool):
+    # The API documents `seconds: "4"`, but many clients send 4. The domain refuses 4.5.
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return value
 
@@ -105,6 +112,23 @@ class GenerateBody(LabelledBody):
     priority: PriorityName | None = Field(
         None, description="Its place among your project's waiting jobs. Default: normal"
     )
+    _given: tuple[str, ...] = PrivateAttr(())
+    """The names in the body, known or not. A field that is null counts as absent."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_names(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        body = handler(value)
+        given = value if isinstance(value, dict) else {}
+        body._given = tuple(name for name, one in given.items() if one is not None)
+        return body
+
+    @property
+    def warnings(self) -> list[str]:
+        """Warnings about the fields that are ignored."""
+        fields = type(self).model_fields
+        aliases = (str(field.alias) for field in fields.values())
+        return warnings_of(self._given, (*fields, *aliases))
 
     @property
     def own_url(self) -> str | None:
@@ -126,6 +150,9 @@ class GenerateResponse(Schema):
     title: str
     render_version: str
     message: str
+    warnings: list[str] | None = Field(
+        None, exclude_if=is_absent, description="The fields that were ignored; absent if none"
+    )
 
 
 class StatusResponse(LabelledResponse):

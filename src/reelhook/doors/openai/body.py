@@ -35,6 +35,7 @@ from reelhook.domain.request import (
 from reelhook.domain.request_media import job_in, text_of_job
 from reelhook.domain.upload import UPLOAD
 from reelhook.doors.fields import EndpointIds
+from reelhook.doors.ignored_fields import warnings_of
 from reelhook.doors.json_shape import parsed_bytes
 from reelhook.doors.labels import with_few_names
 from reelhook.doors.media_urls import (
@@ -47,9 +48,6 @@ from reelhook.doors.media_urls import (
 )
 from reelhook.doors.openai.ids import job_id_of
 
-WARNINGS_MAX = 20
-_NAME_CHARACTERS_MAX = 64
-
 
 def _shown(**limits: Any) -> Any:
     """Return the annotation of a field whose limits OpenAPI shows and the domain checks."""
@@ -57,8 +55,8 @@ def _shown(**limits: Any) -> Any:
 
 
 def _as_text(value: Any) -> Any:
-    # The SDKs' types say "4", but many clients send 4.
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    # The SDKs' types say "4", but many clients send 4. The domain refuses 4.5.
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _as_list(value: Any) -> Any:
@@ -237,9 +235,7 @@ def checked(kind: type[Body], fields: dict[str, Any]) -> tuple[Body, list[str]]:
     except ValidationError as error:
         found = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
         raise RequestValidationError(found) from None
-    unknown = [name[:_NAME_CHARACTERS_MAX] for name in given if name not in kind.model_fields]
-    warnings = [f"{name} is no field of this request, so it was ignored" for name in unknown]
-    return body, warnings[:WARNINGS_MAX]
+    return body, warnings_of(given, kind.model_fields)
 
 
 def _referenced(reference: Any) -> str:

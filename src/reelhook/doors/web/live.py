@@ -101,20 +101,29 @@ async def polled(view: View, page: LivePage) -> Response:
     return HTMLResponse("".join(map(_replacement, parts)), headers=HEADERS)
 
 
-def streamed(view: View, page: LivePage) -> EventStream:
-    """Return a stream of the page's parts. Raises `LimitError` if too many are open."""
+async def streamed(view: View, page: LivePage) -> EventStream:
+    """Return a stream of the page's parts. Raises `LimitError` if too many are open.
+
+    Raises what the page raises, such as `StoreError`: a stream that stands has been read.
+    """
     slots: StreamSlots = view.request.app.state.stream_slots
     slots.check()
-    return EventStream(_updates(view, page), slots)
+    first = await page.parts(replace(view))
+    return EventStream(_updates(view, page, first), slots)
 
 
-async def _updates(view: View, page: LivePage) -> AsyncGenerator[bytes, None]:
-    """Yield the parts that have changed, until the program stops or the session ends."""
+async def _updates(view: View, page: LivePage, first: list[Part]) -> AsyncGenerator[bytes, None]:
+    """Yield the parts that have changed.
+
+    It ends when the program stops, the session ends, or the page can't be read. The browser opens
+    it again, and says since when that fails.
+    """
     feed = view.gateway.feed
     renderings = renderings_of(view.request.app)
     ended = asyncio.Event()
     sent: dict[str, int] = {}
     yield b": following\n\n"
+    yield _event("".join(map(_replacement, _new(first, sent))))
     with view.context.lifetime(ended.set) as lifetime, renderings.of(view) as shared:
         while not (feed.stopping.is_set() or lifetime.over):
             changed = feed.changed
@@ -122,7 +131,7 @@ async def _updates(view: View, page: LivePage) -> AsyncGenerator[bytes, None]:
                 # A copy has the present time.
                 parts = await renderings.parts(shared, replace(view), page)
             except ReelhookError:
-                parts = []  # such as a database that is away: the next tick tries again
+                return
             if new := _new(parts, sent):
                 yield _event("".join(map(_replacement, new)))
             else:

@@ -71,7 +71,7 @@ def page(
             request = context.request
             match request.query_params.get("live"):
                 case "stream" if request.method == "GET":
-                    return streamed(view_of(context, live=True), declared)
+                    return await streamed(view_of(context, live=True), declared)
                 case "poll":
                     return await polled(view_of(context, live=True), declared)
                 case _:

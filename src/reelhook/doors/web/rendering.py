@@ -1,12 +1,18 @@
 """Rendering: templates become pages, and the parts of a page become its live updates."""
 
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import cache_from_source
+from pathlib import Path
 from typing import Any
 
+import jinja2
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemBytecodeCache, PackageLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 import reelhook
@@ -72,10 +78,43 @@ class Parts:
         return html
 
 
+class Bytecode(FileSystemBytecodeCache):
+    """Keeps the bytecode of templates in a folder, if it can.
+
+    To compile them takes a quarter of a second and 4 MiB, to load their bytecode 6 ms. A file that
+    can't be read is made again; a folder that can't be written only costs that time.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder), f"%s.{sys.implementation.cache_tag}.jinja")
+
+    def get_source_checksum(self, source: str) -> str:
+        """Return a checksum that changes with our filters and Jinja's compiler too."""
+        return super().get_source_checksum(f"{reelhook.__version__} {jinja2.__version__} {source}")
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Load the bytecode of a template, if there is any."""
+        with suppress(Exception):  # of what a broken file contains
+            super().load_bytecode(bucket)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep the bytecode of a template."""
+        if not sys.dont_write_bytecode:
+            with suppress(OSError):
+                super().dump_bytecode(bucket)
+
+
 @cache
 def _environment() -> Environment:
+    # The folder in which Python keeps the bytecode of this module.
+    return environment(Path(cache_from_source(__file__)).parent)
+
+
+def environment(folder: Path) -> Environment:
+    """Return the environment of the templates. Their bytecode is kept in `folder`."""
     environment = Environment(
         loader=PackageLoader("reelhook.doors.web"),
+        bytecode_cache=Bytecode(folder),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -90,8 +129,8 @@ def _environment() -> Environment:
     return environment
 
 
-def compile_templates() -> None:
-    """Compile all templates, which takes tens of milliseconds. It may run in any thread."""
+def load_templates() -> None:
+    """Load all templates; compile those without bytecode. It may run in any thread."""
     environment = _environment()
     for name in environment.list_templates():
         environment.get_template(name)

@@ -26,7 +26,7 @@ from reelhook.engine.archive.fetch import Fetch
 from reelhook.engine.archive.partial_file import SYNC_BYTES, PartialFile, SpoolBusyError, WholeFile
 from reelhook.engine.archive.places import Place
 from reelhook.engine.archive.shared import SharedArchive
-from reelhook.engine.archive.storing import Target, put_verified, responds, target_of
+from reelhook.engine.archive.storing import TargetObject, put_verified, responds, target_of
 from reelhook.engine.leased_account import LeasedAccount
 from reelhook.engine.runner import RunningTasks
 from reelhook.ports import ArchiveStore, Clock, StoredJob
@@ -249,7 +249,7 @@ class Archive:
             self._removals.publish()
         return True
 
-    async def _noted(self, file: ArchivedFile, whole: WholeFile) -> Target:
+    async def _noted(self, file: ArchivedFile, whole: WholeFile) -> TargetObject:
         """Return the object for a file, noted before it is written. Raises `_StoppedError`."""
         target = await target_of(self._shared, file.job_id, whole)
         if not await self._record(file.storing(target.key)):

@@ -45,7 +45,7 @@ class WholeFile:
 
 @dataclass(frozen=True, slots=True)
 class _Notes:
-    """The facts next to a partial file. `synced` bytes of it are durable.
+    """The facts next to a partial file. `synced` bytes of it are durable, or it is whole.
 
     `sha256` is set once it is whole. `seen` is the hash that `seen_times` earlier, separate
     downloads in a row had.
@@ -77,25 +77,34 @@ class PartialFile:
 
     def whole(self) -> WholeFile | None:
         """Return the file if an earlier run has completed it."""
-        if self._notes.sha256 is None or os.fstat(self._fd).st_size != self._notes.synced:
+        size, sha256 = self._notes.synced, self._notes.sha256
+        if sha256 is None or os.fstat(self._fd).st_size != size:
             return None
-        return WholeFile(
-            self.path, self._notes.synced, self._notes.sha256, self.origin.content_type
-        )
+        if size < SYNC_BYTES:  # it may not have been durable when the machine crashed
+            self._read(size)
+            if self._hash.hexdigest() != sha256:
+                return None
+        return WholeFile(self.path, size, sha256, self.origin.content_type)
 
     def resume(self) -> int:
         """Read what an earlier run made durable. Return its size: the download goes on there."""
         durable = min(self._notes.synced, os.fstat(self._fd).st_size)
-        if self.origin.total is None or durable > self.origin.total:
+        refused = self._notes.sha256 is not None  # it is not what was noted; see `whole`
+        if self.origin.total is None or durable > self.origin.total or refused:
             durable = 0
         os.ftruncate(self._fd, durable)
+        self.size = self._read(durable)
+        return self.size
+
+    def _read(self, size: int) -> int:
+        """Hash so many bytes from the beginning on; return how many there are."""
+        self._hash = hashlib.sha256()
         os.lseek(self._fd, 0, os.SEEK_SET)
-        left = durable
+        left = size
         while left and (read := os.read(self._fd, min(READ_BYTES, left))):
             self._hash.update(read)
             left -= len(read)
-        self.size = durable - left
-        return self.size
+        return size - left
 
     def begin(self, origin: Origin) -> None:
         """Start from the beginning, with a file of this origin."""
@@ -118,23 +127,23 @@ class PartialFile:
         if self._unsynced >= SYNC_BYTES:
             self.keep()
 
-    def keep(self, *, whole: bool = False) -> None:
-        """Make durable what was written, and note it; `whole`: the file is complete."""
+    def keep(self) -> None:
+        """Make durable what was written, and note it."""
         os.fdatasync(self._fd)
         self._unsynced = 0
-        sha256 = self._hash.hexdigest() if whole else None
-        self._write_notes(replace(self._notes, synced=self.size, sha256=sha256))
+        self._write_notes(replace(self._notes, synced=self.size))
 
     def keep_whole(self) -> None:
         """Make a complete file durable, so that it need not be fetched again."""
-        if self._notes.sha256 is None:
-            self.keep(whole=True)
+        os.fdatasync(self._fd)
 
     def finish(self) -> WholeFile:
-        """Return the file, which is complete. A large one is made durable."""
+        """Return the file, which is complete, and note that. A large one is made durable."""
         if self.size >= SYNC_BYTES:
-            self.keep(whole=True)
-        return WholeFile(self.path, self.size, self._hash.hexdigest(), self.origin.content_type)
+            os.fdatasync(self._fd)
+        sha256 = self._hash.hexdigest()
+        self._write_notes(replace(self._notes, synced=self.size, sha256=sha256))
+        return WholeFile(self.path, self.size, sha256, self.origin.content_type)
 
     def seen_before(self, times: int) -> bool:
         """Return True if so many earlier downloads had the same bytes; remember this one."""

@@ -8,12 +8,12 @@ import hashlib
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from reelhook.core.disk_threads import DiskThreads
 from reelhook.core.offload import open_on_disk, run_on_disk
 from reelhook.engine.archive.partial_file import READ_BYTES, PartialFile, SpoolBusyError
 
@@ -32,11 +32,11 @@ class Spool:
     ) -> None:
         self.folder = folder
         self._usage = usage or disk_usage
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="archive")
+        self._threads = DiskThreads(THREADS, "archive")
 
     def close(self) -> None:
         """Begin no more work."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown()
 
     async def run(self, work: Callable[[], T]) -> T:
         """Return the result of work on the disk; see `run_on_disk`."""

@@ -19,17 +19,17 @@ CHECK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class TargetObject:
     """The object that a file becomes in the archive."""
 
     key: str
     content_type: str
 
 
-async def target_of(shared: SharedArchive, job_id: str, file: WholeFile) -> Target:
+async def target_of(shared: SharedArchive, job_id: str, file: WholeFile) -> TargetObject:
     """Return the object for a job's file, by the type that its first bytes show."""
     content_type = await shared.spool.run(partial(media_type, file.path, file.content_type))
-    return Target(object_key(job_id, content_type), content_type)
+    return TargetObject(object_key(job_id, content_type), content_type)
 
 
 async def responds(objects: Objects) -> None:
@@ -45,7 +45,7 @@ async def responds(objects: Objects) -> None:
 
 
 async def put_verified(
-    shared: SharedArchive, target: Target, job_id: str, title: str, file: WholeFile
+    shared: SharedArchive, target: TargetObject, job_id: str, title: str, file: WholeFile
 ) -> None:
     """Put a file into the archive; a bucket names it by its job's title.
 

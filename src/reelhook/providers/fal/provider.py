@@ -20,9 +20,7 @@ from reelhook.domain.errors import InvalidRequestError, ProviderError
 from reelhook.domain.media import BYTES_MAX, File
 from reelhook.domain.report import (
     Accepted,
-    Cost,
     Failed,
-    Finished,
     Missing,
     Notice,
     Progress,
@@ -35,6 +33,7 @@ from reelhook.domain.request import VideoRequest
 from reelhook.ports import Capabilities
 from reelhook.providers.fal.models import MODELS, arguments, refusal_before_sending
 from reelhook.providers.fal.queue import Queue
+from reelhook.providers.fal.result import error_kind, failed_report, file_report, units
 from reelhook.providers.fal.webhook import FalWebhooks, keys_url
 from reelhook.providers.http.address import key_header, segment
 from reelhook.providers.http.error_mapping import (
@@ -47,20 +46,15 @@ from reelhook.providers.http.expiring import ExpiringProvider
 from reelhook.providers.http.json_fields import (
     Fields,
     is_segment,
-    number,
     readable_id,
     text,
     unknown,
-    web_address,
 )
 from reelhook.providers.http.response import ProviderResponse
 from reelhook.providers.http.uploading import UploadingProvider
 from reelhook.providers.http.uploads import address_in, file_name
 
 _NAMESPACES = frozenset({"workflows", "comfy"})
-_VIDEO_FIELDS = ("video", "videos", "output", "data", "result")
-_DEPTH_MAX = 8
-_NO_FILE = "The request is completed, but its result has no video."
 _NO_ID = "{!r} is not a request id; write it like fal-ai/veo3/requests/ID, each part one segment"
 _GONE = "fal no longer has the result of this request."
 _NO_PATH = "The app ran, but its path does not exist: check the model's name."
@@ -150,7 +144,7 @@ class Fal(UploadingProvider, ExpiringProvider):
                 self._queue.see(provider_job_id, self.now())
                 return Reading(Progress(running=True))
             case "COMPLETED" if text(status.get("error")):
-                return Reading(_failed(status))
+                return Reading(failed_report(status))
             case "COMPLETED":
                 result = await self.ask("GET", path)
                 return Reading(self._result(provider_job_id, result))
@@ -164,11 +158,11 @@ class Fal(UploadingProvider, ExpiringProvider):
         if response.ok:
             small = len(response.body or b"") < _LARGE_RESULT_BYTES
             seconds = _RESULT_SECONDS if small else _LARGE_RESULT_SECONDS
-            return self.with_expiry(_file(response), seconds)
-        if kind := _kind(response):  # the app's own error, or fal's about its runner
+            return self.with_expiry(file_report(response), seconds)
+        if kind := error_kind(response):  # the app's own error, or fal's about its runner
             code = response.status if response.status in _INVALID else None
             failure = failure_from({"type": kind, "code": code, "message": error_message(response)})
-            return replace(failure, cost=_units(response))
+            return replace(failure, cost=units(response))
         # A proxy's page, or a temporary fault, says nothing about the request.
         if not response.is_object() or response.status not in _ENDS:
             raise read_error(response, self.now())
@@ -251,63 +245,3 @@ def _is_id(provider_job_id: str) -> bool:
 
 def _quoted(path: str) -> str:
     return "/".join(map(segment, path.split("/")))
-
-
-def _file(result: ProviderResponse) -> Report:
-    """Return the video's address. Raises `ProviderError` if this is not the result of an app.
-
-    Only an object without any address means that there is no file.
-    """
-    fields = result.fields()
-    if url := video_url(fields):
-        return Finished(url, cost=_units(result))
-    values = [fields.get(key) for key in _VIDEO_FIELDS]
-    values += [value.get("url") for value in values if isinstance(value, dict)]
-    if not result.is_object() or any(isinstance(value, int | float) for value in values):
-        raise not_understood(result, "the result of a request")
-    return Failed("content_missing", _NO_FILE, _units(result))
-
-
-def _failed(status: Fields) -> Failed:
-    return failure_from({"type": status.get("error_type"), "message": status.get("error")})
-
-
-def _kind(response: ProviderResponse) -> str | None:
-    """Return the machine-readable type of an error: the app's in the body, or fal's own.
-
-    Source: fal's documentation, "Model errors" and "Request errors".
-    """
-    detail = response.fields().get("detail")
-    first = detail[0] if isinstance(detail, list) and detail else None
-    kind = first.get("type") if isinstance(first, dict) else None
-    own_type = response.fields().get("error_type")
-    return text(kind) or text(own_type) or response.headers.get("x-fal-error-type")
-
-
-def _units(result: ProviderResponse) -> Cost | None:
-    """Return the charged amount, in the unit of the app: seconds, megapixels, videos."""
-    amount = number(result.headers.get("x-fal-billable-units"))
-    return None if amount is None or amount < 0 else Cost(amount, "units")
-
-
-def video_url(result: Fields) -> str | None:
-    """Return the video's address, from the fields that apps use for it."""
-    for key in _VIDEO_FIELDS:
-        if url := _url_in(result.get(key)):
-            return url
-    return web_address(text(result.get("video_url")) or text(result.get("url")))
-
-
-def _url_in(value: object, depth: int = 0) -> str | None:
-    if depth > _DEPTH_MAX:
-        return None
-    match value:
-        case str():
-            return web_address(value)
-        case [first, *_]:
-            return _url_in(first, depth + 1)
-        case dict():
-            inner = (_url_in(value.get(key), depth + 1) for key in ("video", "videos"))
-            return web_address(value.get("url")) or next(filter(None, inner), None)
-        case _:
-            return None

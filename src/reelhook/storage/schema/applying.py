@@ -4,7 +4,6 @@ Alembic is loaded only here, and only when something is applied or undone.
 """
 
 import asyncio
-import sqlite3
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from functools import cache
@@ -43,7 +42,9 @@ def run(
 def _run_on_sqlite(
     database: Path, work: Callable[["Connection"], T], interrupt: Interrupt | None
 ) -> T:
-    from sqlalchemy import URL, create_engine, event  # noqa: PLC0415 - see `upgrade`
+    import sqlite3  # noqa: PLC0415 - see `upgrade`
+
+    from sqlalchemy import URL, create_engine, event  # noqa: PLC0415 - as above
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - as above
 
     # One connection to a file in exclusive use: the standard library's SQLite is safe for that.

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -70,6 +69,5 @@ def reason(error: BaseException) -> str:
 def _code(error: BaseException) -> int | None:
     if isinstance(error, apsw.Error):
         return getattr(error, "result", None)
-    if isinstance(error, sqlite3.Error):
-        return getattr(error, "sqlite_errorcode", None)
-    return None
+    # Errors of `sqlite3` have it. That module is loaded only for migrations.
+    return getattr(error, "sqlite_errorcode", None)

@@ -182,7 +182,8 @@
       say("live", "live");
     });
     const lost = (status) => {
-      if (status === 401) { location.reload(); return; }
+      // The page itself says what has happened: the session is over, or what it shows is gone.
+      if (status === 401 || status === 404) { location.reload(); return; }
       failures += 1;
       lostAt = lostAt || clock();
       if (!polling) say("lost", `reconnecting since ${lostAt}`);
