@@ -142,7 +142,7 @@ def _serve(address: str) -> None:
         if not one.name.endswith("__main__") and ".migrations." not in one.name:
             importlib.import_module(one.name)
     _build_commands_once()
-    importlib.import_module("reelhook.doors.warming").warm_up(None)
+    importlib.import_module("reelhook.doors.warming").warm_up()
     gc.collect()
     gc.freeze()  # else a collection in a command would copy all pages that it shares
     listener = socket.create_server(address, family=socket.AF_UNIX)
