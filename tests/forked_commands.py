@@ -13,6 +13,7 @@ import os
 import pkgutil
 import random
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -101,6 +102,7 @@ def _loaded() -> tuple[str, "subprocess.Popen[bytes]"]:
         assert told.readline() == b"ready\n"
     # It ends with this process, however that ends: its input does.
     atexit.register(process.communicate)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return address, process
 
 
@@ -140,7 +142,7 @@ def _serve(address: str) -> None:
         if not one.name.endswith("__main__") and ".migrations." not in one.name:
             importlib.import_module(one.name)
     _build_commands_once()
-    importlib.import_module("reelhook.doors.warming").warm_up(None)
+    importlib.import_module("reelhook.doors.warming").warm_up()
     gc.collect()
     gc.freeze()  # else a collection in a command would copy all pages that it shares
     listener = socket.create_server(address, family=socket.AF_UNIX)
