@@ -323,8 +323,8 @@ class Settings(ProviderSettings):
                 provider.key_variable for provider in BUILT_IN.values() if not provider.self_hosted
             )
             raise SettingsError(
-                "No provider is configured. To try reelhook without a key, run "
-                "`reelhook serve --simulate`. For real videos, run `reelhook init`, which asks for "
+                "No provider is configured; to try reelhook without a key, run "
+                "`reelhook serve --simulate`; for real videos, run `reelhook init`, which asks for "
                 f"what it needs, or set a provider's key ({', '.join(keys)}), or OPENAI_BASE_URL "
                 "to a server with a /v1/videos API, such as SGLang, vLLM-Omni or LiteLLM (OpenAI "
                 "shut down its Videos API on 2026-09-24)"
