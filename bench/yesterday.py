@@ -46,7 +46,7 @@ def add_a_day(path: Path, now: int, *, seed: int = 19) -> int:
 
 def _spend(database: sqlite3.Connection, now: int, random: Random) -> None:
     """Add the costs of earlier days, and to the budget those of the copies."""
-    share = 1 + 3.5 * (now % (24 * HOUR)) / HOUR / 7
+    share = 1 + min(4.0, 3.5 * (now % (24 * HOUR)) / HOUR / 7)  # room is left in the budget
     times = "CASE unit WHEN 'jobs' THEN round(spent * ?1) ELSE spent * ?1 END"
     database.execute(f"UPDATE spending SET spent = {times}", (share,))  # noqa: S608 - constants
     for back in range(1, 27):
