@@ -22,6 +22,7 @@ from PIL import Image
 from playwright.async_api import Browser, Page, StorageState, async_playwright
 
 from reelhook import bootstrap
+from reelhook.bootstrap.doctor.child import examine_in_child
 from reelhook.cli.client import Api, api_at
 from reelhook.cli.demo_scene import FAILING, FINISHED, LATER, SETTINGS, Scene, receivers
 from reelhook.config import Settings
@@ -83,7 +84,7 @@ async def program(folder: Path, simulator: str, **overrides: Any) -> AsyncIterat
         **{"api_key": KEY, **SETTINGS, **overrides},
     )
     async with (
-        bootstrap.server(settings, simulator_url=simulator) as server,
+        bootstrap.server(settings, simulator_url=simulator, examine=examine_in_child) as server,
         api_at(server.url, KEY) as api,
     ):
         yield server.url, api
