@@ -11,7 +11,7 @@ from playwright.async_api import FilePayload, Page
 from reelhook.cli.client import Api, job_path
 
 Act = Callable[[Page], Awaitable[None]]
-ACT_MILLISECONDS = 60_000
+ACT_MILLISECONDS = 90_000
 """The most time that an act on a page takes: the doctor looks at everything."""
 
 

@@ -1,6 +1,7 @@
 """A server's file is migrated by a process of its own."""
 
 import asyncio
+import shutil
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from reelhook.storage.schema.apart import migrate_apart
 from reelhook.storage.schema.migrate import pending, revisions
+
+from .failing_files import failing_files
 
 WAIT_SECONDS = 30
 
@@ -48,3 +51,19 @@ async def test_a_file_that_can_not_be_migrated_is_left_to_the_start(tmp_path: Pa
     (other := tmp_path / "other.db").write_text("no database" * 1000)
     await migrate_apart(other)
     assert other.read_text() == "no database" * 1000
+
+
+async def test_a_disk_that_fails_meanwhile_is_left_to_the_start(
+    database_path: Path, tmp_path: Path
+) -> None:
+    killed = tmp_path / "killed.db"
+    with closing(apsw.Connection(str(database_path))) as running:
+        running.execute("PRAGMA journal_mode = WAL")
+        running.execute("UPDATE alembic_version SET version_num = version_num")
+        for ending in ("", "-wal"):
+            shutil.copy(f"{database_path}{ending}", f"{killed}{ending}")
+    with failing_files() as files:
+        files.failures = 9
+        await migrate_apart(killed)
+        assert files.failures < 9  # closing it has synced the log
+        files.failures = 0

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 
+import apsw
+
 from reelhook.core.child_process import ChildProcess
 from reelhook.domain.errors import SettingsError
 from reelhook.storage.schema.migrate import migrate, pending
@@ -22,7 +24,7 @@ async def migrate_apart(path: Path) -> None:
     """
 
     def lacks_some(interrupt: Interrupt) -> bool:
-        with contextlib.suppress(SettingsError, OSError):
+        with contextlib.suppress(SettingsError, OSError, apsw.Error):
             return bool(pending(path, read_only=True, interrupt=interrupt))
         return False
 
