@@ -53,7 +53,7 @@ async def test_a_file_that_can_not_be_migrated_is_left_to_the_start(tmp_path: Pa
     assert other.read_text() == "no database" * 1000
 
 
-async def test_a_disk_that_fails_meanwhile_is_left_to_the_start(
+async def test_a_failure_while_it_is_closed_is_left_to_the_start(
     database_path: Path, tmp_path: Path
 ) -> None:
     killed = tmp_path / "killed.db"
@@ -62,8 +62,8 @@ async def test_a_disk_that_fails_meanwhile_is_left_to_the_start(
         running.execute("UPDATE alembic_version SET version_num = version_num")
         for ending in ("", "-wal"):
             shutil.copy(f"{database_path}{ending}", f"{killed}{ending}")
-    with failing_files() as files:
-        files.failures = 9
+    with (
+        failing_files()
+    ):  # they show that a file which is only read can't be locked for a checkpoint
         await migrate_apart(killed)
-        assert files.failures < 9  # closing it has synced the log
-        files.failures = 0
+    assert pending(killed) == []
