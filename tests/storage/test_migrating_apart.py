@@ -62,8 +62,7 @@ async def test_a_failure_while_it_is_closed_is_left_to_the_start(
         running.execute("UPDATE alembic_version SET version_num = version_num")
         for ending in ("", "-wal"):
             shutil.copy(f"{database_path}{ending}", f"{killed}{ending}")
-    with (
-        failing_files()
-    ):  # they show that a file which is only read can't be locked for a checkpoint
+    # Through these, SQLite can't lock a file that is only read, as a checkpoint needs it.
+    with failing_files():
         await migrate_apart(killed)
     assert pending(killed) == []
