@@ -38,10 +38,10 @@ async def test_it_is_disabled_after_120_hours_told_and_sent_to_once_it_is_enable
 
         await engine.endpoints.change(endpoint.id, {}, enabled=True)
         await engine.settled()
-        # One was probed with until its attempts were used up, see `test_deliver_retries`.
-        undelivered = here.query("SELECT count(*) FROM undelivered WHERE fate = 'exhausted'")
-        assert undelivered == [(1,)]
-        assert len(set(down.accepted)) == len(down.accepted) == 19
+        # One may have been probed with until its attempts were used up, see `test_deliver_retries`.
+        [(exhausted,)] = here.query("SELECT count(*) FROM undelivered WHERE fate = 'exhausted'")
+        assert exhausted <= 1
+        assert len(set(down.accepted)) == len(down.accepted) == len(jobs) - exhausted
         assert await engine.store.deliveries_waiting() == 0
 
 
