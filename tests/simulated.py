@@ -24,4 +24,11 @@ class _SmallVideos(Renderer):
 
 
 _shared = _SmallVideos()
-running = partial(server.running, renderer=lambda: _shared)
+
+
+def small_videos() -> Renderer:
+    """Return the renderer of all tests that only need some video."""
+    return _shared
+
+
+running = partial(server.running, renderer=small_videos)

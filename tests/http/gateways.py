@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 from migrated_database import prepare
 from multidict import CIMultiDictProxy
-from simulated import running
+from simulated import running, small_videos
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -24,6 +24,7 @@ from reelhook.providers.registry import BUILT_IN
 from reelhook.simulator.core import Simulator
 from reelhook.simulator.faults import Faults
 from reelhook.simulator.flavour import Flavour
+from reelhook.simulator.render_process import Renderer
 
 AT_ONCE = Faults(queue_seconds=0, render_seconds=0)
 """Jobs are finished as soon as they are created."""
@@ -180,18 +181,19 @@ async def gateway(
     flavour: Flavour | None = None,
     headers: dict[str, str] | None = None,
     providers: Sequence[str] = (),
+    renderer: Callable[[], Renderer] = small_videos,
     **overrides: Any,
 ) -> AsyncIterator[Gateway]:
     """Serve until the block ends. `upstream` takes the place of the simulator's address.
 
     `providers` are those that the simulator plays in addition to the first. With a `flavour` it
-    plays that server of `/v1/videos`.
+    plays that server of `/v1/videos`. Its videos are small, except with the usual `Renderer`.
     """
     clock = Time()
     async with AsyncExitStack() as stack:
         logs = stack.enter_context(capture_logs())
         simulated = await stack.enter_async_context(
-            running(faults, api_key=provider_key, clock=clock, flavour=flavour)
+            running(faults, api_key=provider_key, clock=clock, flavour=flavour, renderer=renderer)
         )
         for name in providers:
             one = BUILT_IN[name]

@@ -9,6 +9,7 @@ from playwright.async_api import async_playwright
 from receivers import receiver
 
 from reelhook.domain.archive import FileState
+from reelhook.simulator.render_process import Renderer
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = (
@@ -50,10 +51,16 @@ async def test_chromium_plays_and_seeks_a_video_by_its_signed_link_alone(tmp_pat
     bearer = {"Authorization": f"Bearer {KEY}"}
     async with (
         receiver() as hook,
-        gateway(tmp_path, AT_ONCE, api_key=KEY, headers=bearer, archive_url=None) as server,
+        gateway(
+            *(tmp_path, AT_ONCE),
+            renderer=Renderer,
+            api_key=KEY,
+            headers=bearer,
+            archive_url=None,
+        ) as server,
         async_playwright() as playwright,
     ):
-        job_id = await server.submit(webhookUrl=hook.url)
+        job_id = await server.submit(seconds=4, size="320x180", webhookUrl=hook.url)
         webhook = await hook.first(lambda one: one.body["status"] == "completed")
 
         await until(lambda: is_stored(server, job_id))
@@ -64,8 +71,8 @@ async def test_chromium_plays_and_seeks_a_video_by_its_signed_link_alone(tmp_pat
         page = await browser.new_page()
         await page.goto(f"{server.url}/healthz")  # a page of the same origin
         played = await page.evaluate(PLAYED, video_url)
-        assert played["width"] == 64  # the simulator's videos are small and short in tests
-        assert played["duration"] == pytest.approx(1, abs=0.2)
+        assert played["width"] == 320
+        assert played["duration"] == pytest.approx(4, abs=0.5)
         assert played["at"] >= played["duration"] / 2
         alone = await browser.new_page()
         opened = await alone.goto(video_url)
